@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * ctl.h - orders between the master and the broker
+ *
+ * A SOCK_SEQPACKET pair; a message is one JSON object {"do": NAME, ...} of at
+ * most CTL_MAX bytes and may carry a descriptor.  Sending never blocks: what
+ * does not fit waits in memory, in order.
+ *
+ * master → broker
+ *   worker.add     pool, slot, pid, and the broker's end of its channel
+ *   worker.gone    pid, status (text), signal or exit
+ *   worker.retire  pid: give it no more tasks, then the pill
+ *   listener       the listening socket: serve
+ *   stop           mode "graceful" | "quick"
+ *   pool.state     pool, state "up" | "flapping"
+ *   log.reopen
+ * broker → master
+ *   ready          the broker has set itself up
+ *   worker.hello   pid: the worker can take tasks
+ *   worker.served  pid: it has finished its first task
+ *   worker.retired pid: it was given the pill, replace it when it ends
+ *   worker.kill    pid, why
+ *   stop           mode, as a client asked
+ *   drained        every worker has had its pill
+ */
+#ifndef GANGER_IPC_CTL_H
+#define GANGER_IPC_CTL_H
+
+#include <ev.h>
+#include <jansson.h>
+#include <sys/queue.h>
+
+#define CTL_MAX 8192
+
+struct ctl_item;
+TAILQ_HEAD(ctl_items, ctl_item);
+
+struct ctl_ops {
+	/* msg is borrowed; fd, or -1, is the callee's. */
+	void (*on_msg)(void *arg, const char *name, json_t *msg, int fd);
+	/* The other side is gone.  The callee may call ctl_done. */
+	void (*on_gone)(void *arg);
+};
+
+struct ctl {
+	struct ev_loop *loop; /* borrowed */
+	const struct ctl_ops *ops;
+	void *arg;
+	int fd; /* owned; -1 when closed */
+	struct ev_io rd, wr;
+	struct ctl_items waiting; /* not sent yet, oldest first */
+};
+
+/* Watch fd, which c owns from here on. */
+void ctl_init(struct ctl *c, struct ev_loop *loop, int fd,
+    const struct ctl_ops *ops, void *arg);
+
+/* Close the descriptor and drop what waits.  Safe to repeat. */
+void ctl_done(struct ctl *c);
+
+/*
+ * Send {"do": name, ...}; fmt and what follows are json_pack's for the other
+ * members ("{s:s}", …), or fmt is NULL.  fd is borrowed (a duplicate goes), -1
+ * for none.  -ENOMEM, -EMSGSIZE, or -EPIPE when closed; nothing is sent then.
+ */
+int ctl_send(struct ctl *c, int fd, const char *name, const char *fmt, ...);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * json.h - JSON text between jansson and struct buf
+ *
+ * Text that was parsed once is passed on as text: a message is put together
+ * from pieces, and a payload that nobody here looks into is spliced in whole.
+ * Failures are those of buf.h: sticky in the buffer.
+ */
+#ifndef GANGER_IPC_JSON_H
+#define GANGER_IPC_JSON_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "ipc/buf.h"
+
+/* Flags that every text from outside is read with. */
+#define JSON_READ_FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_ANY)
+
+/* Append value as compact JSON.  value is borrowed. */
+void buf_add_json(struct buf *b, const json_t *value);
+
+/* Append the UTF-8 text s, len bytes, as a JSON string with its quotes. */
+void buf_add_json_str(struct buf *b, const char *s, size_t len);
+
+/* The same for a NUL-terminated string; null for NULL. */
+void buf_add_json_cstr(struct buf *b, const char *s);
+
+/* Append `"key":`, with a comma in front unless first in its object. */
+void buf_add_key(struct buf *b, const char *key);
+
+/*
+ * Dump value as compact text: a new string, *len_out bytes.  NULL: out of
+ * memory, or longer than max bytes.
+ */
+char *json_text(const json_t *value, size_t max, size_t *len_out);
+
+/*
+ * Copy s, len bytes, with every byte that is not part of valid UTF-8 replaced
+ * by '?', NULs included.  The caller owns the string.  NULL: out of memory.
+ */
+char *json_utf8(const char *s, size_t len);
+
+#endif
