@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * chan.h - the channel to one worker
+ *
+ * Speaks the worker's protocol and knows which tasks the worker has; what its
+ * news mean for a task or a pool is decided above, through chan_ops.  A chan
+ * lives from the worker's start until the master has reaped it (or the broker
+ * ends), so its connection may be gone before it is.
+ */
+#ifndef GANGER_BROKER_CHAN_H
+#define GANGER_BROKER_CHAN_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "ipc/peer.h"
+#include "master/broker/crew.h"
+#include "master/broker/task.h"
+
+enum chan_state {
+	CHAN_STARTING, /* no hello so far */
+	CHAN_UP,
+	CHAN_PILLED, /* has had the poison pill, behind its last task */
+	CHAN_DOOMED, /* the master was asked to kill it */
+	CHAN_LOST,   /* connection gone; the master has yet to reap it */
+};
+
+/* What a handler's failure says. */
+struct chan_failure {
+	int64_t code;
+	const char *message;
+	json_t *data; /* borrowed; may be NULL */
+	bool retryable;
+	int64_t retry_after_ms; /* -1: not named */
+};
+
+struct chan_ops {
+	void (*on_hello)(struct chan *c);
+	/* The run of t is over; the slot is free already.  result is text that
+	 * the callee takes. */
+	void (*on_result)(struct chan *c, struct task *t, char *result);
+	void (*on_failure)(
+	    struct chan *c, struct task *t, const struct chan_failure *f);
+	void (*on_snooze)(struct chan *c, struct task *t, int64_t delay_ms);
+	/* It broke the protocol, or can't be fed: it must be replaced. */
+	void (*on_broken)(struct chan *c, const char *why);
+	/* Both its connection and its process are gone: free it. */
+	void (*on_over)(struct chan *c);
+};
+
+struct chan_run {
+	uint64_t rpc_id;   /* of the open request; low bits are the slot */
+	struct task *task; /* borrowed; NULL when the slot is free */
+};
+
+struct chan {
+	struct peer peer; /* first: a struct peer * is a struct chan * */
+	const struct chan_ops *ops;
+	struct crew *crew; /* borrowed */
+	unsigned number;   /* N of "POOL/N" */
+	pid_t pid;
+	enum chan_state state;
+	bool alone;  /* runs a suspect, or is kept empty for one */
+	bool listed; /* on crew->idle */
+	bool reaped; /* the master has told so */
+	bool served; /* has finished a task */
+	bool buried; /* the connection's end was told */
+	unsigned threads;
+	unsigned n_running;    /* always <= threads */
+	struct chan_run *runs; /* owned; threads of them */
+	unsigned *free_slots;  /* owned stack of threads - n_running slots */
+	uint64_t n_requests;
+	uint64_t n_done;
+	uint64_t retire_after; /* tasks; 0: never */
+	int64_t started_at;    /* wall ms */
+	TAILQ_ENTRY(chan) idle_entry;
+	TAILQ_ENTRY(chan) entry; /* of crew->chans */
+};
+
+/*
+ * Make the channel of worker `number` over fd, which it owns from here on (on
+ * error the caller keeps it).  -ENOMEM.
+ */
+int chan_new(struct crew *crew, struct peer_group *g, int fd, unsigned number,
+    pid_t pid, size_t max_message, const struct chan_ops *ops,
+    struct chan **out);
+void chan_free(struct chan *c);
+
+/* True when it can take a task now. */
+static inline bool
+chan_is_free(const struct chan *c)
+{
+	return c->state == CHAN_UP && c->n_running < c->threads && !c->alone;
+}
+
+/* Send t, which is running from here on; chan_is_free(c) or c->alone. */
+void chan_run(struct chan *c, struct task *t, int64_t timeout_ms);
+
+/* Send the poison pill: it ends when the tasks that it has are done. */
+void chan_pill(struct chan *c);
+
+/* Give it no more tasks: it is about to be killed. */
+void chan_doom(struct chan *c);
+
+/*
+ * The process was reaped: take the answers that it left behind.  The tasks it
+ * still has are then the caller's, by chan_take.
+ */
+void chan_reaped(struct chan *c);
+
+/* Take one task away from a worker that is gone, or NULL. */
+struct task *chan_take(struct chan *c);
+
+const char *chan_state_name(const struct chan *c);
+
+#endif

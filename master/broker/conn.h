@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * conn.h - a client's connection and its open calls
+ *
+ * Every request becomes a struct call, which is answered once by one of the
+ * call_ functions and freed by that.  Answers may come in any order.  A call
+ * outlives its connection only until it is answered, into the void.
+ */
+#ifndef GANGER_BROKER_CONN_H
+#define GANGER_BROKER_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "ipc/buf.h"
+#include "ipc/peer.h"
+#include "ipc/proto.h"
+#include "ipc/rpc.h"
+#include "ipc/sock.h"
+#include "master/broker/broker.h"
+#include "master/broker/fault.h"
+
+struct waiter;
+
+/* The answers of a batch, gathered until the last one. */
+struct batch {
+	struct buf out;
+	size_t n_open; /* calls not answered, and one while it is being read */
+};
+
+struct call {
+	struct broker *broker;
+	struct conn *conn;     /* borrowed; NULL when the client is gone */
+	struct batch *batch;   /* shared by the batch's calls, or NULL */
+	struct waiter *waiter; /* owned while it waits for a task */
+	char *id;              /* owned JSON text; NULL: a notification */
+	size_t id_len;
+	struct buf *out; /* borrowed; where the answer being written goes */
+	LIST_ENTRY(call) entry; /* of conn->calls */
+};
+
+struct conn {
+	struct peer peer; /* first: a struct peer * is a struct conn * */
+	struct broker *broker;
+	struct sock_cred cred;
+	unsigned may; /* bit c: may call methods of enum broker_class c */
+	LIST_HEAD(, call) calls;
+	unsigned n_calls;
+	TAILQ_ENTRY(conn) entry;
+};
+
+/*
+ * Take a client that has connected; fd is owned from here on, also on error.
+ */
+int conn_new(struct broker *b, int fd);
+
+/* Close all connections, dropping what was not sent. */
+void conn_close_all(struct broker *b);
+
+/* True when every answer so far was handed to the kernel. */
+bool conn_all_sent(const struct broker *b);
+
+/*
+ * Answer with a result: append one JSON value to the buffer that is lent, then
+ * close.  Nothing else may happen to connections between the two.
+ */
+struct buf *call_open_result(struct call *call);
+void call_close_result(struct call *call);
+
+/* Answer with a result that is text already. */
+void call_result(struct call *call, const char *json);
+
+/* Answer with an error. */
+void call_error(struct call *call, const struct fault *f);
+
+/* Answer with a plain error of one code, the code's own text and no more. */
+void call_error_code(struct call *call, enum rpc_code code, bool retryable);
+
+#endif

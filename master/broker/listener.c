@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * listener.c - accept clients
+ *
+ * The socket is the master's: when this process dies, clients wait in its
+ * backlog for the next one.
+ */
+#include "master/broker/listener.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ipc/log.h"
+#include "master/broker/broker.h"
+#include "master/broker/conn.h"
+
+#define ACCEPT_MAX 64   /* clients taken in one turn */
+#define PAUSE      0.25 /* s without accepting after a failure */
+
+static void
+refuse(struct listener *l, int fd)
+{
+	static const char text[] =
+	    "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32003,"
+	    "\"message\":\"too many "
+	    "clients\",\"data\":{\"retryable\":true}}}\n";
+
+	if (!l->told_full)
+		log_warn("over max_clients (%u): clients are refused",
+		    l->broker->settings->max_clients);
+	l->told_full = true;
+	(void)send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fd);
+}
+
+static void
+on_connect(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	struct listener *l = w->data;
+	struct broker *b = l->broker;
+	int fd, i;
+
+	(void)revents;
+	for (i = 0; i < ACCEPT_MAX; i++) {
+		fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0) {
+			if (errno == EAGAIN || errno == EINTR ||
+			    errno == ECONNABORTED)
+				return;
+			log_error("accept: %s", strerror(errno));
+			ev_io_stop(loop, &l->io);
+			ev_timer_set(&l->pause, PAUSE, 0.);
+			ev_timer_start(loop, &l->pause);
+			return;
+		}
+		b->stats.connections++;
+		if (b->n_conns >= b->settings->max_clients) {
+			refuse(l, fd);
+			continue;
+		}
+		l->told_full = false;
+		if (conn_new(b, fd) < 0)
+			log_error("a client was refused: out of memory");
+	}
+}
+
+static void
+on_pause_over(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct listener *l = w->data;
+
+	(void)revents;
+	if (l->fd >= 0)
+		ev_io_start(loop, &l->io);
+}
+
+void
+listener_init(struct listener *l, struct broker *b)
+{
+	memset(l, 0, sizeof(*l));
+	l->broker = b;
+	l->fd = -1;
+	ev_timer_init(&l->pause, on_pause_over, PAUSE, 0.);
+	l->pause.data = l;
+}
+
+void
+listener_open(struct listener *l, int fd)
+{
+	listener_close(l);
+	l->fd = fd;
+	ev_io_init(&l->io, on_connect, fd, EV_READ);
+	l->io.data = l;
+	ev_io_start(l->broker->loop, &l->io);
+}
+
+void
+listener_close(struct listener *l)
+{
+	if (l->fd < 0)
+		return;
+	ev_io_stop(l->broker->loop, &l->io);
+	ev_timer_stop(l->broker->loop, &l->pause);
+	close(l->fd);
+	l->fd = -1;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * listener.h - accept clients
+ */
+#ifndef GANGER_BROKER_LISTENER_H
+#define GANGER_BROKER_LISTENER_H
+
+#include <ev.h>
+#include <stdbool.h>
+
+struct broker;
+
+struct listener {
+	struct broker *broker; /* borrowed */
+	int fd;                /* owned; -1: not serving */
+	struct ev_io io;
+	struct ev_timer pause; /* running: no accept until it is over */
+	bool told_full;        /* too many clients was logged */
+};
+
+void listener_init(struct listener *l, struct broker *b);
+
+/* Serve on fd, which is taken. */
+void listener_open(struct listener *l, int fd);
+
+/* Accept no more.  Safe to repeat. */
+void listener_close(struct listener *l);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * result.h - who waits for which task
+ *
+ * A waiter is one task.wait or task.call that is open.  It goes with its
+ * client, its answer or its time, whichever is first, and never touches the
+ * tasks that it waits for.
+ */
+#ifndef GANGER_BROKER_RESULT_H
+#define GANGER_BROKER_RESULT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "master/broker/broker.h"
+#include "master/broker/conn.h"
+
+struct waiter;
+
+/*
+ * Answer call when t, new or running, has ended: with the task, or an error
+ * when it failed or timeout_ms (-1: none) passes.  Takes the call.
+ */
+void result_call(
+    struct broker *b, struct call *call, struct task *t, int64_t timeout_ms);
+
+/*
+ * Answer call once all of the n tasks have ended, or one of them if `any`, or
+ * timeout_ms (-1: none) has passed.  Takes the call; ids is borrowed.
+ */
+void result_wait(struct broker *b, struct call *call, const uint64_t *ids,
+    size_t n, bool any, int64_t timeout_ms);
+
+/* t has ended: answer who waited for it. */
+void result_ended(struct broker *b, struct task *t);
+
+/* The client of this waiter is gone: free it. */
+void result_drop(struct waiter *w);
+
+/* The broker leaves: answer everybody who still waits with an error. */
+void result_refuse_all(struct broker *b);
+
+#endif

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * store_memory.c - a store that forgets with the broker
+ *
+ * Tasks that have not ended are the broker's own structs, counted once more.
+ * Ended ones wait for their time in a heap, and in two lists, oldest first, to
+ * be dropped sooner when memory is short: those whose caller has the result
+ * already, of which a few are kept for whoever looks, and all others.
+ *
+ * Outcomes are told at the flush, in the order of the calls, as a store with a
+ * disk would do it.
+ */
+#include "master/broker/store_memory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipc/clock.h"
+
+#define ANSWERED_MAX 1024  /* ended tasks kept whose caller has the result */
+#define LIST_SCAN    50000 /* tasks that one list call looks at */
+
+enum wish_kind { WISH_BARRIER, WISH_GET, WISH_LIST, WISH_NONE };
+
+/* A call whose outcome is told at the flush. */
+struct wish {
+	enum wish_kind kind;
+	union {
+		store_done_fn done;
+		store_task_fn task;
+		store_list_fn list;
+	} fn;
+	void *arg;
+	uint64_t id;
+	struct store_filter filter;
+	STAILQ_ENTRY(wish) entry;
+};
+
+struct memory {
+	struct store base; /* first: a struct store * is a struct memory * */
+	struct ev_loop *loop;
+	struct store_memory_limits limits;
+	struct task_store_tree tasks; /* one reference each */
+	struct delay expiry;          /* ended tasks by the end of their time */
+	struct ev_timer timer;
+	struct task_list kept, answered; /* ended, oldest first */
+	uint64_t n_tasks, n_kept, n_answered, bytes;
+	STAILQ_HEAD(, wish) wishes;
+};
+
+static struct memory *
+memory_of(struct store *s)
+{
+	return (struct memory *)s;
+}
+
+static int
+memory_put(struct store *s, struct task *t)
+{
+	struct memory *m = memory_of(s);
+
+	/* Room in the heap now, so that an end never fails for want of it. */
+	if (delay_reserve(&m->expiry, m->n_tasks + 1) < 0)
+		return -ENOMEM;
+	RB_INSERT(task_store_tree, &m->tasks, task_ref(t));
+	m->n_tasks++;
+	return 0;
+}
+
+static void
+memory_update(struct store *s, struct task *t)
+{
+	(void)s;
+	(void)t; /* it is the broker's struct itself */
+}
+
+static void
+forget(struct memory *m, struct task *t)
+{
+	delay_remove(&m->expiry, &t->timer);
+	if (t->answered) {
+		TAILQ_REMOVE(&m->answered, t, entry);
+		m->n_answered--;
+	} else {
+		TAILQ_REMOVE(&m->kept, t, entry);
+		m->n_kept--;
+	}
+	m->bytes -= task_size(t);
+	m->n_tasks--;
+	RB_REMOVE(task_store_tree, &m->tasks, t);
+	task_unref(t);
+}
+
+/* Let the timer run for what ends first. */
+static void
+arm(struct memory *m)
+{
+	struct delay_node *node = delay_peek(&m->expiry);
+	int64_t ms;
+
+	if (ev_is_active(&m->timer) || node == NULL)
+		return;
+	ms = mono_until_ms(mono_now(), node->due);
+	/* Once a second is enough for times of hours. */
+	m->timer.repeat = ms < 1000 ? 1. : (double)ms / 1000.;
+	ev_timer_again(m->loop, &m->timer);
+}
+
+static void
+on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct memory *m = w->data;
+	struct mono now = mono_now();
+	struct delay_node *node;
+
+	(void)revents;
+	ev_timer_stop(loop, w);
+	while ((node = delay_pop(&m->expiry, now)) != NULL)
+		forget(
+		    m, (struct task *)(void *)((char *)node -
+					       offsetof(struct task, timer)));
+	arm(m);
+}
+
+static int64_t
+time_to_keep(const struct memory *m, const struct task *t)
+{
+	if (t->state == TASK_FAILED || t->state == TASK_QUARANTINED)
+		return m->limits.failed_ttl_ms;
+	if (t->result_ttl_ms >= 0)
+		return t->result_ttl_ms;
+	return m->limits.result_ttl_ms;
+}
+
+static void
+memory_finish(struct store *s, struct task *t)
+{
+	struct memory *m = memory_of(s);
+
+	(void)delay_set(
+	    &m->expiry, &t->timer, mono_add_ms(mono_now(), time_to_keep(m, t)));
+	if (t->answered) {
+		TAILQ_INSERT_TAIL(&m->answered, t, entry);
+		m->n_answered++;
+	} else {
+		TAILQ_INSERT_TAIL(&m->kept, t, entry);
+		m->n_kept++;
+	}
+	m->bytes += task_size(t);
+	while (m->n_answered > ANSWERED_MAX)
+		forget(m, TAILQ_FIRST(&m->answered));
+	while (m->bytes > m->limits.max_finished && m->n_answered > 0)
+		forget(m, TAILQ_FIRST(&m->answered));
+	while (m->bytes > m->limits.max_finished && m->n_kept > 1)
+		forget(m, TAILQ_FIRST(&m->kept));
+	arm(m);
+}
+
+static struct wish *
+wish_add(struct memory *m, enum wish_kind kind, void *arg)
+{
+	struct wish *w;
+
+	w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		return NULL;
+	w->kind = kind;
+	w->arg = arg;
+	STAILQ_INSERT_TAIL(&m->wishes, w, entry);
+	return w;
+}
+
+static int
+memory_barrier(struct store *s, store_done_fn fn, void *arg)
+{
+	struct wish *w = wish_add(memory_of(s), WISH_BARRIER, arg);
+
+	if (w == NULL)
+		return -ENOMEM;
+	w->fn.done = fn;
+	return 0;
+}
+
+static int
+memory_get(struct store *s, uint64_t id, store_task_fn fn, void *arg)
+{
+	struct wish *w = wish_add(memory_of(s), WISH_GET, arg);
+
+	if (w == NULL)
+		return -ENOMEM;
+	w->fn.task = fn;
+	w->id = id;
+	return 0;
+}
+
+static int
+memory_list(
+    struct store *s, const struct store_filter *f, store_list_fn fn, void *arg)
+{
+	struct wish *w = wish_add(memory_of(s), WISH_LIST, arg);
+
+	if (w == NULL)
+		return -ENOMEM;
+	w->fn.list = fn;
+	w->filter = *f;
+	return 0;
+}
+
+/* The broker holds every task that has not ended: there is never one more. */
+static int
+fetch_nothing(struct store *s, store_list_fn fn, void *arg)
+{
+	struct wish *w = wish_add(memory_of(s), WISH_NONE, arg);
+
+	if (w == NULL)
+		return -ENOMEM;
+	w->fn.list = fn;
+	return 0;
+}
+
+static int
+memory_fetch_ready(struct store *s, const struct queue *q, size_t n,
+    store_list_fn fn, void *arg)
+{
+	(void)q;
+	(void)n;
+	return fetch_nothing(s, fn, arg);
+}
+
+static int
+memory_fetch_due(
+    struct store *s, int64_t before_ms, size_t n, store_list_fn fn, void *arg)
+{
+	(void)before_ms;
+	(void)n;
+	return fetch_nothing(s, fn, arg);
+}
+
+static void
+memory_count(struct store *s, struct store_counts *out)
+{
+	struct memory *m = memory_of(s);
+
+	out->n_tasks = m->n_tasks;
+	out->n_ended = m->n_kept + m->n_answered;
+	out->ended_bytes = m->bytes;
+}
+
+static void
+tell_task(struct memory *m, const struct wish *w)
+{
+	struct task key, *t;
+
+	key.id = w->id;
+	t = RB_FIND(task_store_tree, &m->tasks, &key);
+	w->fn.task(w->arg, t == NULL ? -ENOENT : 0, t);
+}
+
+static bool
+fits(const struct store_filter *f, const struct task *t)
+{
+	return (f->state < 0 || t->state == (enum task_state)f->state) &&
+	       (f->queue == NULL || t->queue == f->queue) &&
+	       (f->kind == NULL || t->kind == f->kind);
+}
+
+/* The newest task under id below; the newest of all for 0. */
+static struct task *
+newest_below(struct memory *m, uint64_t below)
+{
+	struct task key, *t;
+
+	if (below == 0)
+		return RB_MAX(task_store_tree, &m->tasks);
+	key.id = below;
+	t = RB_NFIND(task_store_tree, &m->tasks, &key);
+	return t == NULL ? RB_MAX(task_store_tree, &m->tasks)
+			 : RB_PREV(task_store_tree, &m->tasks, t);
+}
+
+static void
+tell_list(struct memory *m, const struct wish *w)
+{
+	struct task **found, *t;
+	uint64_t cursor;
+	size_t n, seen;
+
+	found = calloc(w->filter.limit + 1, sizeof(*found));
+	if (found == NULL) {
+		w->fn.list(w->arg, -ENOMEM, NULL, 0, 0);
+		return;
+	}
+	cursor = 0;
+	n = seen = 0;
+	for (t = newest_below(m, w->filter.below_id); t != NULL;
+	     t = RB_PREV(task_store_tree, &m->tasks, t)) {
+		/* The list goes on below the last one that was looked at. */
+		if (n == w->filter.limit || seen == LIST_SCAN)
+			break;
+		cursor = t->id;
+		seen++;
+		if (fits(&w->filter, t))
+			found[n++] = t;
+	}
+	w->fn.list(w->arg, 0, found, n, t == NULL ? 0 : cursor);
+	free(found);
+}
+
+static void
+tell(struct memory *m, const struct wish *w)
+{
+	switch (w->kind) {
+	case WISH_BARRIER:
+		w->fn.done(w->arg, 0);
+		break;
+	case WISH_GET:
+		tell_task(m, w);
+		break;
+	case WISH_LIST:
+		tell_list(m, w);
+		break;
+	case WISH_NONE:
+		w->fn.list(w->arg, 0, NULL, 0, 0);
+		break;
+	}
+}
+
+static void
+memory_flush(struct store *s)
+{
+	struct memory *m = memory_of(s);
+	struct wish *w;
+
+	while ((w = STAILQ_FIRST(&m->wishes)) != NULL) {
+		STAILQ_REMOVE_HEAD(&m->wishes, entry);
+		tell(m, w);
+		free(w);
+	}
+}
+
+static void
+memory_free(struct store *s)
+{
+	struct memory *m = memory_of(s);
+	struct task *t;
+	struct wish *w;
+
+	ev_timer_stop(m->loop, &m->timer);
+	while ((w = STAILQ_FIRST(&m->wishes)) != NULL) {
+		STAILQ_REMOVE_HEAD(&m->wishes, entry);
+		free(w);
+	}
+	while ((t = RB_ROOT(&m->tasks)) != NULL) {
+		RB_REMOVE(task_store_tree, &m->tasks, t);
+		task_unref(t);
+	}
+	delay_done(&m->expiry);
+	free(m);
+}
+
+static const struct store_ops memory_ops = {
+    .name = "memory",
+    .durable = false,
+    .put = memory_put,
+    .update = memory_update,
+    .finish = memory_finish,
+    .barrier = memory_barrier,
+    .get = memory_get,
+    .list = memory_list,
+    .fetch_ready = memory_fetch_ready,
+    .fetch_due = memory_fetch_due,
+    .count = memory_count,
+    .flush = memory_flush,
+    .free = memory_free,
+};
+
+int
+store_memory_new(struct ev_loop *loop, const struct store_memory_limits *limits,
+    struct store **out)
+{
+	struct memory *m;
+
+	m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return -ENOMEM;
+	m->base.ops = &memory_ops;
+	m->loop = loop;
+	m->limits = *limits;
+	RB_INIT(&m->tasks);
+	delay_init(&m->expiry);
+	TAILQ_INIT(&m->kept);
+	TAILQ_INIT(&m->answered);
+	STAILQ_INIT(&m->wishes);
+	ev_timer_init(&m->timer, on_timer, 0., 1.);
+	m->timer.data = m;
+	*out = &m->base;
+	return 0;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * task_json.c - a task as clients see it
+ *
+ * Arguments, result and error are spliced in as the text that they came as.
+ */
+#include "master/broker/task_json.h"
+
+#include "ipc/clock.h"
+#include "ipc/json.h"
+#include "master/broker/catalog.h"
+#include "master/broker/crew.h"
+
+static void
+add_text(struct buf *out, const char *key, const char *json)
+{
+	buf_add_key(out, key);
+	buf_adds(out, json == NULL ? "null" : json);
+}
+
+static void
+add_time(struct buf *out, const char *key, int64_t ms)
+{
+	char text[WALL_SIZE];
+
+	if (ms == 0)
+		return;
+	wall_format(ms, text);
+	buf_add_key(out, key);
+	buf_addc(out, '"');
+	buf_adds(out, text);
+	buf_addc(out, '"');
+}
+
+static void
+add_progress(const struct task_progress *p, struct buf *out)
+{
+	buf_add_key(out, "progress");
+	buf_adds(out, "{\"done\":");
+	buf_add_uint(out, p->done);
+	buf_adds(out, ",\"total\":");
+	buf_add_uint(out, p->total);
+	buf_adds(out, ",\"note\":");
+	buf_add_json_cstr(out, p->note);
+	buf_addc(out, '}');
+}
+
+/* What ended the last run: nothing while it has not, or goes on. */
+static void
+add_outcome(const struct task *t, struct buf *out)
+{
+	if (t->state == TASK_SUCCEEDED)
+		add_text(out, "result", t->result);
+	else if (t->error != NULL)
+		add_text(out, "error", t->error);
+}
+
+void
+task_add_json(const struct task *t, struct buf *out)
+{
+	buf_adds(out, "{\"id\":");
+	buf_add_uint(out, t->id);
+	buf_adds(out, ",\"name\":");
+	buf_add_json_cstr(out, t->kind->name);
+	buf_adds(out, ",\"queue\":");
+	buf_add_json_cstr(out, t->queue->settings->name);
+	buf_adds(out, ",\"state\":");
+	buf_add_json_cstr(out, task_state_name(t->state));
+	buf_adds(out, ",\"priority\":");
+	buf_add_uint(out, t->priority);
+	buf_adds(out, ",\"attempt\":");
+	buf_add_uint(out, t->attempt);
+	buf_adds(out, ",\"run\":");
+	buf_add_uint(out, t->run);
+	add_text(out, "args", t->args);
+	add_outcome(t, out);
+	if (t->progress.told)
+		add_progress(&t->progress, out);
+	if (t->meta != NULL)
+		add_text(out, "meta", t->meta);
+	add_time(out, "submitted_at", t->submitted_at);
+	if (t->state == TASK_SCHEDULED)
+		add_time(out, "run_at", t->run_at);
+	add_time(out, "started_at", t->started_at);
+	add_time(out, "finished_at", t->finished_at);
+	if (t->crew != NULL) {
+		buf_add_key(out, "worker");
+		buf_addc(out, '"');
+		buf_adds(out, t->crew->settings->name);
+		buf_addc(out, '/');
+		buf_add_uint(out, t->worker);
+		buf_addc(out, '"');
+		buf_add_key(out, "pool");
+		buf_add_json_cstr(out, t->crew->settings->name);
+	}
+	buf_addc(out, '}');
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * detach.h - go into the background, and tell the caller how the start went
+ */
+#ifndef GANGER_MASTER_DETACH_H
+#define GANGER_MASTER_DETACH_H
+
+/*
+ * Fork; the parent waits until the child calls detach_ready or ends, and exits
+ * with 0 or the child's status.  Returns in the child only, or -errno.
+ */
+int detach(void);
+
+/* The daemon serves: let the parent go, and leave the terminal. */
+void detach_ready(void);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * config_key.c - the keys of each section, as tables
+ */
+#include "master/supervisor/config_key.h"
+
+#include <string.h>
+
+#include "ipc/proto.h"
+#include "master/supervisor/config.h"
+
+#define DAY_MS       INT64_C(86400000)
+#define DURATION_MAX (3650 * DAY_MS)
+#define COUNT_MAX    INT64_C(1000000000000)
+#define KIB          INT64_C(1024)
+
+/* A row with the field of struct s; further members follow. */
+#define ROW(s, key, kind, field, ...) \
+	{ \
+		.name = key, .type = kind, \
+		.offset = offsetof(struct s, field), __VA_ARGS__ \
+	}
+
+static const char *const log_levels[] = {
+    "error", "warn", "info", "debug", NULL};
+static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const drains[] = {"running", "all", NULL};
+static const char *const orders[] = {"weights", "strict", NULL};
+
+static const char *
+check_path(const char *text)
+{
+	return *text == '/' ? NULL : "is not an absolute path";
+}
+
+static const char *
+check_path_or_none(const char *text)
+{
+	return *text == '\0' ? NULL : check_path(text);
+}
+
+static const char *
+check_log_file(const char *text)
+{
+	if (strcmp(text, "-") == 0 || *text == '/')
+		return NULL;
+	return "is neither an absolute path nor \"-\"";
+}
+
+static const char *
+check_env(const char *text)
+{
+	const char *equals;
+
+	equals = strchr(text, '=');
+	return equals == NULL || equals == text ? "is not NAME=VALUE" : NULL;
+}
+
+const struct config_key config_keys_top[] = {
+    ROW(config, "socket", KEY_TEXT, socket, .check = check_path),
+    ROW(config, "socket_mode", KEY_MODE, socket_mode, .fallback = "0660"),
+    ROW(config, "socket_group", KEY_TEXT, socket_group, .fallback = ""),
+    ROW(config, "state_dir", KEY_TEXT, state_dir, .check = check_path),
+    ROW(config, "pidfile", KEY_TEXT, pidfile, .check = check_path),
+    ROW(config, "user", KEY_TEXT, account.user, .fallback = ""),
+    ROW(config, "log_level", KEY_CHOICE, log_level, .fallback = "info",
+	.choices = log_levels),
+    ROW(config, "log_file", KEY_TEXT, log_file, .fallback = "-",
+	.check = check_log_file),
+    ROW(config, "log_format", KEY_CHOICE, log_format, .fallback = "text",
+	.choices = log_formats),
+    ROW(config, "graceful_timeout", KEY_DURATION, graceful_timeout_ms,
+	.fallback = "30s", .max = DURATION_MAX),
+    ROW(config, "drain", KEY_CHOICE, drain, .fallback = "running",
+	.choices = drains),
+    ROW(config, "max_message", KEY_SIZE, max_message, .fallback = "1M",
+	.min = KIB, .max = 64 * KIB * KIB),
+    ROW(config, "max_clients", KEY_UNSIGNED, max_clients, .fallback = "10000",
+	.min = 1, .max = 1000000),
+    ROW(config, "max_queued", KEY_UINT64, max_queued, .fallback = "10000000",
+	.min = 1, .max = COUNT_MAX),
+    ROW(config, "result_ttl", KEY_DURATION, result_ttl_ms, .fallback = "1h",
+	.max = DURATION_MAX),
+    ROW(config, "failed_ttl", KEY_DURATION, failed_ttl_ms, .fallback = "7d",
+	.max = DURATION_MAX),
+    ROW(config, "max_finished", KEY_SIZE, max_finished, .fallback = "64M",
+	.min = KIB * KIB, .max = KIB * KIB * KIB * KIB),
+    ROW(config, "debug_handlers", KEY_BOOL, debug_handlers, .fallback = "no"),
+    {.name = NULL},
+};
+
+const struct config_key config_keys_access[] = {
+    ROW(config, "submit", KEY_OTHER, access[CONFIG_SUBMIT], .fallback = "*"),
+    ROW(config, "observe", KEY_OTHER, access[CONFIG_OBSERVE], .fallback = "*"),
+    ROW(config, "admin", KEY_OTHER, access[CONFIG_ADMIN], .fallback = NULL),
+    {.name = NULL},
+};
+
+const struct config_key config_keys_pool[] = {
+    ROW(config_pool, "processes", KEY_COUNT, processes, .fallback = "auto",
+	.min = 1, .max = 1024),
+    ROW(config_pool, "threads", KEY_UNSIGNED, threads, .fallback = "4",
+	.min = 1, .max = 256),
+    ROW(config_pool, "queues", KEY_OTHER, take, .fallback = "default"),
+    ROW(config_pool, "order", KEY_CHOICE, order, .fallback = "weights",
+	.choices = orders),
+    ROW(config_pool, "modules", KEY_WORDS, modules,
+	.n_offset = offsetof(struct config_pool, n_modules),
+	.check = check_path),
+    ROW(config_pool, "chdir", KEY_TEXT, chdir, .fallback = "",
+	.check = check_path_or_none),
+    ROW(config_pool, "env", KEY_WORDS, env,
+	.n_offset = offsetof(struct config_pool, n_env), .check = check_env),
+    ROW(config_pool, "nice", KEY_INT, nice, .fallback = "0", .min = -20,
+	.max = 19),
+    ROW(config_pool, "user", KEY_TEXT, account.user, .fallback = ""),
+    ROW(config_pool, "group", KEY_TEXT, account.group, .fallback = ""),
+    ROW(config_pool, "boot_timeout", KEY_DURATION, boot_timeout_ms,
+	.fallback = "10s", .max = DURATION_MAX),
+    ROW(config_pool, "timeout", KEY_DURATION, timeout_ms, .fallback = "0",
+	.max = DURATION_MAX),
+    ROW(config_pool, "max_tasks", KEY_UINT64, max_tasks, .fallback = "0",
+	.max = COUNT_MAX),
+    ROW(config_pool, "max_tasks_jitter", KEY_UINT64, max_tasks_jitter,
+	.fallback = "0", .max = COUNT_MAX),
+    {.name = NULL},
+};
+
+const struct config_key config_keys_command[] = {
+    ROW(config_command, "argv", KEY_WORDS, argv,
+	.n_offset = offsetof(struct config_command, n_argv)),
+    ROW(config_command, "timeout", KEY_DURATION, timeout_ms, .fallback = "0",
+	.max = DURATION_MAX),
+    {.name = NULL},
+};
+
+const struct config_key config_keys_queue[] = {
+    ROW(config_queue, "priority", KEY_UNSIGNED, priority, .fallback = "5",
+	.max = PROTO_PRIORITIES - 1),
+    ROW(config_queue, "retries", KEY_UNSIGNED, retries, .fallback = "3",
+	.max = 1000),
+    ROW(config_queue, "timeout", KEY_DURATION, timeout_ms, .fallback = "0",
+	.max = DURATION_MAX),
+    ROW(config_queue, "max_queued", KEY_UINT64, max_queued, .fallback = "0",
+	.max = COUNT_MAX),
+    {.name = NULL},
+};

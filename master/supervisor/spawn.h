@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * spawn.h - fork a child and make it independent of the master
+ */
+#ifndef GANGER_SUPERVISOR_SPAWN_H
+#define GANGER_SUPERVISOR_SPAWN_H
+
+#include <sys/types.h>
+
+#include "master/supervisor/config.h"
+
+struct spawn {
+	const char *title; /* of the process, and its name in the log */
+	int keep_fd;      /* its channel: all else but 0-2 and the log closes */
+	int death_signal; /* sent to it when the master dies */
+	/* Who it becomes, when the master is root; may be NULL. */
+	const struct config_account *account;
+	int (*run)(void *arg); /* its life; returns the exit status */
+	void *arg;
+};
+
+/*
+ * Fork.  The child has a process group of its own and all signals blocked as
+ * the master has them.  Returns its pid, or -errno.
+ */
+pid_t spawn_child(const struct spawn *s);
+
+#endif
