@@ -17,6 +17,7 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 EXAMPLEDIR ?= $(PREFIX)/share/doc/ganger/examples
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 DESTDIR ?=
 
 BUILD ?= build
@@ -42,8 +43,8 @@ HARDEN ?= -D_FORTIFY_SOURCE=3 -fstack-protector-strong
 HARDEN_LD ?= -Wl,-z,relro,-z,now
 SAN ?=
 
-PKGS := jansson libbsd libmd
-PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags jansson libbsd libmd libconfuse \
+	2>/dev/null)
 JANSSON_LIBS = $(shell $(PKG_CONFIG) --libs jansson)
 DAEMON_LIBS = $(shell $(PKG_CONFIG) --libs jansson libbsd libmd libconfuse) \
 	-lev -ldl -pthread
@@ -122,3 +123,111 @@ $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(notdir $(basename $(t))))))
 
 .PHONY: units
 units: $(UNIT_BIN)
+
+# ---------------------------------------------------------------- packages
+
+.PHONY: deps deps-lint
+deps:
+	@SUDO="$(SUDO)" sh etc/deps.sh $(DEPS_BUILD) $(DEPS_CHECK)
+
+deps-lint:
+	@SUDO="$(SUDO)" sh etc/deps.sh $(DEPS_BUILD) $(DEPS_CHECK) $(DEPS_LINT)
+
+# ------------------------------------------------------------- demo, tests
+# A make of its own, for what `deps` brought was not there when this one began.
+
+.PHONY: demo
+demo: deps
+	@$(MAKE) --no-print-directory -s all
+	@BUILD="$(BUILD)" sh etc/demo.sh
+
+.PHONY: check
+check: deps
+	@$(MAKE) --no-print-directory check-run
+
+.PHONY: check-run check-units check-blackbox
+check-run: check-units check-blackbox
+
+check-units: $(UNIT_BIN)
+	@sh tests/run-units.sh $(UNIT_BIN)
+
+check-blackbox: all
+	BUILD="$(abspath $(BUILD))" $(PYTHON) -B -m pytest -q \
+		-p no:cacheprovider $(PYTEST_FLAGS) tests
+
+SAN_ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+SAN_TSAN := -fsanitize=thread -fno-omit-frame-pointer
+
+# The same tests on instrumented programs; counts are scaled to their speed.
+.PHONY: asan tsan
+asan: deps
+	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 \
+	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+	GANGER_TEST_SCALE=0.1 $(MAKE) --no-print-directory BUILD=build-asan \
+		OPT="-O1 -g" HARDEN= SAN="$(SAN_ASAN)" check-run
+
+tsan: deps
+	@TSAN_OPTIONS=halt_on_error=0:second_deadlock_stack=1 \
+	GANGER_TEST_SCALE=0.1 $(MAKE) --no-print-directory BUILD=build-tsan \
+		OPT="-O1 -g" HARDEN= SAN="$(SAN_TSAN)" check-run
+
+# --------------------------------------------------------------------- lint
+
+LINT_C := $(wildcard ipc/*.c ipc/client/*/*.c worker/*.c worker/modules/*.c \
+	master/*.c master/*/*.c tests/unit/*.c etc/examples/*.c)
+LINT_H := $(wildcard ipc/*.h ipc/client/*.h ipc/client/*/*.h worker/*.h \
+	worker/modules/*.h master/*.h master/*/*.h tests/unit/*.h)
+MAN_PAGES := $(wildcard etc/man/*.[1-9])
+
+.PHONY: lint
+lint:
+	@CPPFLAGS='-std=c17 -I. $(DEFS) $(PKG_CFLAGS)' sh tests/lint/run.sh \
+		"$(LINT_C)" "$(LINT_H)" "$(MAN_PAGES)"
+
+.PHONY: format
+format:
+	clang-format -i $(LINT_C) $(LINT_H)
+
+# ------------------------------------------------------------ install, dist
+
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) \
+		$(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)/ganger \
+		$(DESTDIR)$(EXAMPLEDIR) $(DESTDIR)$(COMPLETIONDIR)
+	install -m 755 $(BUILD)/gangerd $(DESTDIR)$(SBINDIR)/gangerd
+	install -m 755 $(BUILD)/ganger $(DESTDIR)$(BINDIR)/ganger
+	install -m 644 $(BUILD)/libganger.a $(DESTDIR)$(LIBDIR)/libganger.a
+	install -m 755 $(BUILD)/libganger.so.0 $(DESTDIR)$(LIBDIR)/libganger.so.0
+	ln -sf libganger.so.0 $(DESTDIR)$(LIBDIR)/libganger.so
+	install -m 644 $(BUILD)/ganger.pc $(DESTDIR)$(LIBDIR)/pkgconfig/ganger.pc
+	install -m 644 worker/handler.h ipc/client/client.h \
+		$(DESTDIR)$(INCLUDEDIR)/ganger/
+	install -m 644 etc/ganger.conf $(wildcard etc/examples/*) \
+		$(DESTDIR)$(EXAMPLEDIR)/
+	install -m 644 etc/completions/ganger.bash \
+		$(DESTDIR)$(COMPLETIONDIR)/ganger
+	for page in $(MAN_PAGES); do \
+		dir=$(DESTDIR)$(MANDIR)/man$${page##*.}; \
+		install -d $$dir && install -m 644 $$page $$dir/ || exit 1; \
+	done
+
+.PHONY: dist
+dist:
+	git archive --prefix=ganger-$(VERSION)/ -o ganger-$(VERSION).tar.gz HEAD
+
+.PHONY: clean
+clean:
+	rm -rf build build-asan build-tsan
+
+.PHONY: help
+help:
+	@echo "make               build into $(BUILD)/"
+	@echo "make demo          install what is missing, build, run the main job"
+	@echo "make check         install what is missing, build, run every test"
+	@echo "make asan, tsan    the tests under sanitizers"
+	@echo "make lint          format, static analysis, include directions, sizes"
+	@echo "make format        lay the sources out"
+	@echo "make install       DESTDIR, PREFIX, SYSCONFDIR, LOCALSTATEDIR, RUNDIR"
+	@echo "make dist, clean"

@@ -176,6 +176,7 @@ static void
 on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
 {
 	struct peer_group *g = w->data;
+	bool again;
 
 	(void)loop;
 	(void)revents;
@@ -183,8 +184,10 @@ on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
 		if (g->on_turn != NULL)
 			g->on_turn(g->arg);
 		send_dirty(g);
+		/* An owner that goes may be what on_turn waits for. */
+		again = !TAILQ_EMPTY(&g->gone);
 		bury_gone(g);
-	} while (!TAILQ_EMPTY(&g->dirty) || !TAILQ_EMPTY(&g->gone));
+	} while (again || !TAILQ_EMPTY(&g->dirty));
 }
 
 int

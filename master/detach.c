@@ -2,7 +2,9 @@
 /*
  * detach.c - go into the background, and tell the caller how the start went
  *
- * Until the daemon serves, its messages go to the caller's terminal.
+ * The caller's input and output are let go of at once, for the children would
+ * keep them open: who waits for the end of that output would wait for theirs.
+ * Only a log that goes to standard error stays there, until the daemon serves.
  */
 #include "master/detach.h"
 
@@ -12,6 +14,8 @@
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "ipc/log.h"
 
 static int ready_fd = -1; /* to the parent that waits */
 
@@ -36,6 +40,20 @@ wait_for_word(pid_t pid, int fd)
 	_exit(EX_UNAVAILABLE);
 }
 
+/* Put /dev/null in place of what the caller gave, up to descriptor last. */
+static void
+let_go(int last)
+{
+	int null, fd;
+
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return;
+	for (fd = STDIN_FILENO; fd <= last; fd++)
+		(void)dup2(null, fd);
+	close(null);
+}
+
 int
 detach(void)
 {
@@ -57,6 +75,7 @@ detach(void)
 	}
 	close(fds[0]);
 	(void)setsid();
+	let_go(log_fd() == STDERR_FILENO ? STDOUT_FILENO : STDERR_FILENO);
 	ready_fd = fds[1];
 	return 0;
 }
@@ -64,17 +83,9 @@ detach(void)
 void
 detach_ready(void)
 {
-	int null;
-
 	if (ready_fd < 0)
 		return;
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null >= 0) {
-		(void)dup2(null, STDIN_FILENO);
-		(void)dup2(null, STDOUT_FILENO);
-		(void)dup2(null, STDERR_FILENO);
-		close(null);
-	}
+	let_go(STDERR_FILENO);
 	(void)!write(ready_fd, "", 1);
 	close(ready_fd);
 	ready_fd = -1;

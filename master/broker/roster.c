@@ -73,6 +73,11 @@ on_failure(struct chan *c, struct task *t, const struct chan_failure *f)
 	struct broker *b = c->crew->broker;
 
 	t->suspect = false; /* it has answered */
+	if (b->phase >= BROKER_QUITTING) {
+		/* It gave up because it was told to: no failure of its own. */
+		life_requeue(b, t);
+		return;
+	}
 	life_fail(b, t, &e, !f->retryable, f->retry_after_ms);
 	count_run(c);
 }

@@ -143,8 +143,9 @@ struct config {
  * "-p KEY=VALUE: message"; it says nothing on success.  Mistakes in values are
  * told all at once, after a mistake of syntax nothing more is.
  *
- * -EINVAL: there are mistakes.  -ENOMEM.  Else the -errno of a file that can't
- * be read, which mistakes_out names.
+ * -EINVAL: there are mistakes.  -ENOMEM; but libConfuse's lexer ends the
+ * process when it gets no memory.  Else the -errno of a file that can't be
+ * read, which mistakes_out names.
  */
 int config_load(const char *path, const char *const *overrides,
     size_t n_overrides, struct config **out, struct buf *mistakes_out);

@@ -4,6 +4,7 @@
  *
  * What was tried out with libConfuse 3.3 and shapes this file:
  * - Its callbacks get no argument of ours, hence `parsing`.
+ * - It refuses a key with an empty name without a word, and sets errno.
  * - Its own include leaves a file open and a level used up for each mistake
  *   inside an included file, which a daemon that rereads its configuration
  *   can't afford.  A nested cfg_parse_fp is sound.
@@ -159,6 +160,7 @@ parse_text(struct config_tree *t, cfg_t *cfg, char *text, size_t len)
 {
 	struct config_flaw flaw;
 	struct config_place at;
+	size_t n;
 	FILE *f;
 	int r;
 
@@ -172,9 +174,15 @@ parse_text(struct config_tree *t, cfg_t *cfg, char *text, size_t len)
 	f = fmemopen(text, len, "r");
 	if (f == NULL)
 		return -ENOMEM;
-	r = cfg_parse_fp(cfg, f);
+	n = t->m->n;
+	errno = 0;
+	r = cfg_parse_fp(cfg, f) == CFG_SUCCESS ? 0 : -EINVAL;
+	if (r < 0 && t->m->n == n && errno == EINVAL) {
+		at = place_of(t->current, 0);
+		config_mistakes_add(t->m, &at, "a key has an empty name");
+	}
 	fclose(f);
-	return r == CFG_SUCCESS ? 0 : -EINVAL;
+	return r;
 }
 
 /*

@@ -10,7 +10,8 @@
 /*
  * A section's line moves on with its text.  Where it was opened is the line of
  * the one value of this key in it: its default, which libConfuse reads when it
- * makes the section.
+ * makes the section.  No file can set it: libConfuse does not look up an empty
+ * name.
  */
 #define CONFIG_OPENED_KEY ""
 

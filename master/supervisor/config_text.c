@@ -90,14 +90,27 @@ skip_variable(struct scanner *s)
 	return 0;
 }
 
+/* True when the string that ends before *p is given a value. */
+static bool
+is_assigned(const struct scanner *s)
+{
+	const char *p;
+
+	for (p = s->p; p < s->end && strchr(" \t\r\n", *p) != NULL;)
+		p++;
+	return p < s->end && (*p == '=' || *p == '+');
+}
+
 static int
 skip_string(struct scanner *s)
 {
+	const char *start;
 	unsigned line;
 	char quote;
 
 	line = s->line;
 	quote = *s->p++;
+	start = s->p;
 	while (s->p < s->end && *s->p != quote) {
 		if (quote == '"' && starts_with(s, "${")) {
 			if (skip_variable(s) < 0)
@@ -109,6 +122,8 @@ skip_string(struct scanner *s)
 	if (s->p == s->end)
 		return scanner_fail(s, line, "this string is never closed");
 	s->p++;
+	if (s->p == start + 1 && is_assigned(s))
+		return scanner_fail(s, line, "a key has an empty name");
 	return 0;
 }
 
