@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: ISC */
+/* LINK: master/broker/crew.c master/broker/catalog.c master/broker/ready.c
+ *	master/broker/task.c master/broker/delay.c ipc/clock.c ipc/buf.c
+ *	ipc/json.c */
+/*
+ * test_crew.c - turns between a pool's queues, and which worker is next
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "master/broker/chan.h"
+#include "master/broker/crew.h"
+
+static const struct broker_queue_settings queues[] = {
+    {"a", 5, 3, 0, 0}, {"b", 5, 3, 0, 0}};
+static const struct broker_queue_ref refs[] = {{0, 3}, {1, 1}};
+static const char *const names[] = {"echo"};
+
+static struct broker_pool_settings pool = {
+    .name = "p", .refs = refs, .n_refs = 2, .names = names, .n_names = 1};
+static const struct broker_settings settings = {
+    .pools = &pool, .n_pools = 1, .queues = queues, .n_queues = 2};
+
+struct fixture {
+	struct catalog catalog;
+	struct crew crew;
+	uint64_t seq;
+};
+
+static int
+set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	*state = f;
+	pool.strict = false;
+	if (catalog_init(&f->catalog, &settings) < 0)
+		return -1;
+	return crew_init(&f->crew, NULL, 0, &pool, &f->catalog);
+}
+
+static int
+tear_down(void **state)
+{
+	struct fixture *f = *state;
+	struct crew_source *source;
+	struct task *t;
+
+	while ((t = crew_peek(&f->crew, &source)) != NULL) {
+		ready_remove(&t->lane->ready, t);
+		task_unref(t);
+	}
+	crew_done(&f->crew);
+	catalog_done(&f->catalog);
+	free(f);
+	return 0;
+}
+
+static void
+fill(struct fixture *f, const char *queue, unsigned n)
+{
+	while (n-- > 0) {
+		struct task *t = task_new(++f->seq);
+
+		t->seq = f->seq;
+		t->kind = catalog_find_kind(&f->catalog, "echo");
+		t->queue = catalog_find_queue(&f->catalog, queue);
+		assert_int_equal(catalog_lane(t->queue, t->kind, &t->lane), 0);
+		ready_push(&t->lane->ready, t);
+	}
+}
+
+/* Take n tasks; returns how many were of the first queue. */
+static unsigned
+take(struct fixture *f, unsigned n)
+{
+	struct crew_source *source;
+	unsigned n_first = 0;
+	struct task *t;
+
+	while (n-- > 0) {
+		t = crew_peek(&f->crew, &source);
+		assert_non_null(t);
+		crew_charge(&f->crew, source);
+		n_first += t->queue == &f->catalog.queues[0];
+		ready_remove(&t->lane->ready, t);
+		task_unref(t);
+	}
+	return n_first;
+}
+
+static void
+crew_shares_turns_by_weight(void **state)
+{
+	struct fixture *f = *state;
+
+	fill(f, "a", 100);
+	fill(f, "b", 100);
+	assert_int_equal(take(f, 80), 60);
+}
+
+static void
+crew_gives_all_turns_to_the_only_queue_with_work(void **state)
+{
+	struct fixture *f = *state;
+
+	fill(f, "b", 10);
+	assert_int_equal(take(f, 10), 0);
+}
+
+static void
+crew_queue_that_was_empty_saves_up_no_turns(void **state)
+{
+	struct fixture *f = *state;
+
+	fill(f, "b", 100);
+	assert_int_equal(take(f, 50), 0);
+	fill(f, "a", 100);
+	/* 3 of 4 from now on, and not all of the next fifty. */
+	assert_in_range(take(f, 40), 29, 31);
+}
+
+static void
+crew_strict_order_starves_the_second_queue(void **state)
+{
+	struct fixture *f = *state;
+
+	pool.strict = true;
+	fill(f, "b", 10);
+	fill(f, "a", 10);
+	assert_int_equal(take(f, 10), 10);
+	assert_int_equal(take(f, 10), 0);
+}
+
+static void
+add(struct fixture *f, struct chan *c, unsigned n_running)
+{
+	memset(c, 0, sizeof(*c));
+	c->crew = &f->crew;
+	c->state = CHAN_UP;
+	c->threads = 2;
+	c->n_running = n_running;
+	TAILQ_INSERT_TAIL(&f->crew.chans, c, entry);
+	crew_sort(&f->crew, c);
+}
+
+static void
+crew_suspect_gets_a_worker_with_no_other_task(void **state)
+{
+	struct fixture *f = *state;
+	struct chan busy, empty;
+
+	add(f, &busy, 1);
+	add(f, &empty, 0);
+	assert_ptr_equal(crew_lone_chan(&f->crew), &empty);
+	assert_true(empty.alone);
+	/* It is fed nothing else; the other one still is. */
+	assert_ptr_equal(crew_free_chan(&f->crew), &busy);
+	assert_false(empty.listed);
+}
+
+static void
+crew_keeps_one_worker_from_being_fed_for_a_suspect(void **state)
+{
+	struct fixture *f = *state;
+	struct chan full, busy;
+
+	add(f, &full, 2);
+	add(f, &busy, 1);
+	assert_null(crew_lone_chan(&f->crew));
+	assert_true(busy.alone);
+	assert_null(crew_free_chan(&f->crew));
+	/* A second look keeps no second worker. */
+	full.n_running = 1;
+	assert_null(crew_lone_chan(&f->crew));
+	assert_false(full.alone);
+	/* Once it is empty the suspect goes there. */
+	busy.n_running = 0;
+	assert_ptr_equal(crew_lone_chan(&f->crew), &busy);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(crew_shares_turns_by_weight),
+	    TEST(crew_gives_all_turns_to_the_only_queue_with_work),
+	    TEST(crew_queue_that_was_empty_saves_up_no_turns),
+	    TEST(crew_strict_order_starves_the_second_queue),
+	    TEST(crew_suspect_gets_a_worker_with_no_other_task),
+	    TEST(crew_keeps_one_worker_from_being_fed_for_a_suspect),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
