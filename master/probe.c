@@ -112,7 +112,7 @@ take_answer(const struct config *c, const struct buf *answer,
 		json_decref(names);
 		return -EPROTO;
 	}
-	json_array_foreach (root, i, item) {
+	json_array_foreach(root, i, item) {
 		json_array_append(names, json_object_get(item, "names"));
 		text = json_string_value(json_object_get(item, "mistakes"));
 		for (; text != NULL && *text != '\0'; text = end + 1) {

@@ -2,8 +2,7 @@
 /*
  * roles.c - what the master's children become
  *
- * Runs in the child after the fork, except for roles_init.  Memory that a role
- * allocates for its settings is the process's for its whole life.
+ * Runs in the child after the fork, except for roles_init.
  */
 #include "master/roles.h"
 
@@ -60,6 +59,16 @@ must_alloc(size_t n, size_t size)
 	if (p == NULL)
 		log_fatal("out of memory");
 	return p;
+}
+
+/* free() of what its reader may only read. */
+static void
+free_const(const void *p)
+{
+	void *owned;
+
+	memcpy(&owned, &p, sizeof(owned));
+	free(owned);
 }
 
 static void
@@ -152,6 +161,23 @@ fill_access(const struct config *c, struct broker_settings *s)
 	}
 }
 
+/* Free what the fill functions made; what they borrowed stays. */
+static void
+free_settings(struct broker_settings *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_pools; i++) {
+		free_const(s->pools[i].refs);
+		free_const(s->pools[i].names);
+		free_const(s->pools[i].commands);
+	}
+	free_const(s->pools);
+	free_const(s->queues);
+	for (i = 0; i < BROKER_N_CLASSES; i++)
+		free_const(s->access[i]);
+}
+
 /* Let the broker have a descriptor for each client that it may serve. */
 static void
 raise_fd_limit(unsigned max_clients)
@@ -212,13 +238,16 @@ role_run_broker(void *arg, int ctl_fd)
 	    .master_pid = r->master_pid,
 	    .shared = r->shared,
 	};
+	int status;
 
 	watch_master();
 	raise_fd_limit(c->max_clients);
 	fill_pools(r, &s);
 	fill_queues(c, &s);
 	fill_access(c, &s);
-	return broker_run(&s, ctl_fd);
+	status = broker_run(&s, ctl_fd);
+	free_settings(&s);
+	return status;
 }
 
 int

@@ -406,7 +406,7 @@ conn_close_all(struct broker *b)
 {
 	struct conn *c;
 
-	TAILQ_FOREACH (c, &b->conns, entry) {
+	TAILQ_FOREACH(c, &b->conns, entry) {
 		peer_close(&c->peer, NULL);
 	}
 }
@@ -416,7 +416,7 @@ conn_all_sent(const struct broker *b)
 {
 	const struct conn *c;
 
-	TAILQ_FOREACH (c, &b->conns, entry) {
+	TAILQ_FOREACH(c, &b->conns, entry) {
 		if (peer_is_open(&c->peer) && buf_len(&c->peer.out) > 0)
 			return false;
 	}

@@ -90,9 +90,11 @@ struct chan *
 crew_lone_chan(struct crew *w)
 {
 	struct chan *c, *best;
+	bool kept;
 
 	best = NULL;
-	TAILQ_FOREACH (c, &w->chans, entry) {
+	kept = false;
+	TAILQ_FOREACH(c, &w->chans, entry) {
 		if (c->state != CHAN_UP)
 			continue;
 		if (c->n_running == 0) {
@@ -100,13 +102,13 @@ crew_lone_chan(struct crew *w)
 			crew_sort(w, c);
 			return c;
 		}
-		/* One that is kept empty already will do for the next too. */
+		/* One that is alone already will be empty without our help. */
 		if (c->alone)
-			return NULL;
-		if (best == NULL || c->n_running < best->n_running)
+			kept = true;
+		else if (best == NULL || c->n_running < best->n_running)
 			best = c;
 	}
-	if (best != NULL) {
+	if (best != NULL && !kept) {
 		best->alone = true;
 		crew_sort(w, best);
 	}

@@ -134,7 +134,7 @@ worker_list(struct broker *b, struct call *call, const struct param *v)
 	(void)v;
 	buf_addc(out, '[');
 	for (i = 0; i < b->n_crews; i++)
-		TAILQ_FOREACH (c, &b->crews[i].chans, entry) {
+		TAILQ_FOREACH(c, &b->crews[i].chans, entry) {
 			add_worker(c, out);
 		}
 	buf_addc(out, ']');

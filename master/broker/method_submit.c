@@ -132,7 +132,7 @@ task_submit_many(struct broker *b, struct call *call, const struct param *v)
 	p->call = call;
 	buf_init(&p->answers, SIZE_MAX);
 	buf_addc(&p->answers, '[');
-	json_array_foreach (v[0].json, i, item) {
+	json_array_foreach(v[0].json, i, item) {
 		if (i > 0)
 			buf_addc(&p->answers, ',');
 		submit_one(b, item, &p->answers);

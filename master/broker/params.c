@@ -109,7 +109,7 @@ read_array(json_t *v, const struct param_def *d, struct fault *f)
 	}
 	if (d->type == PARAM_ARRAY)
 		return 0;
-	json_array_foreach (v, i, item) {
+	json_array_foreach(v, i, item) {
 		if (!json_is_integer(item) || json_integer_value(item) <= 0)
 			return wrong_type(d, f);
 	}
@@ -172,7 +172,7 @@ params_read(json_t *params, const struct param_def *defs, size_t n,
 		    "parameters are named: \"params\" is an object");
 		return -EINVAL;
 	}
-	json_object_foreach (params, key, v) {
+	json_object_foreach(params, key, v) {
 		if (read_member(key, v, defs, n, out, f) < 0)
 			return -EINVAL;
 	}

@@ -39,7 +39,7 @@ ready_restore(struct ready *r, struct task *t)
 	struct task *other;
 
 	/* What was running is older than nearly all that waits. */
-	TAILQ_FOREACH (other, list, entry) {
+	TAILQ_FOREACH(other, list, entry) {
 		if (other->seq > t->seq)
 			break;
 	}

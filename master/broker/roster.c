@@ -133,7 +133,7 @@ find_chan(struct broker *b, json_t *msg)
 	size_t i;
 
 	for (i = 0; i < b->n_crews; i++)
-		TAILQ_FOREACH (c, &b->crews[i].chans, entry) {
+		TAILQ_FOREACH(c, &b->crews[i].chans, entry) {
 			if (c->pid == pid && !c->reaped)
 				return c;
 		}
@@ -288,7 +288,7 @@ roster_pill_all(struct crew *w)
 {
 	struct chan *c;
 
-	TAILQ_FOREACH (c, &w->chans, entry) {
+	TAILQ_FOREACH(c, &w->chans, entry) {
 		if (c->state == CHAN_UP || c->state == CHAN_STARTING)
 			chan_pill(c);
 	}
@@ -312,7 +312,7 @@ roster_clear(struct broker *b)
 	size_t i;
 
 	for (i = 0; i < b->n_crews; i++)
-		TAILQ_FOREACH (c, &b->crews[i].chans, entry) {
+		TAILQ_FOREACH(c, &b->crews[i].chans, entry) {
 			c->reaped =
 			    true; /* on_over frees it at the turn's end */
 			peer_close(&c->peer, NULL);

@@ -155,12 +155,16 @@ static void
 crew_suspect_gets_a_worker_with_no_other_task(void **state)
 {
 	struct fixture *f = *state;
-	struct chan busy, empty;
+	struct chan busy, empty, second;
 
 	add(f, &busy, 1);
 	add(f, &empty, 0);
 	assert_ptr_equal(crew_lone_chan(&f->crew), &empty);
 	assert_true(empty.alone);
+	/* Two suspects run side by side where two workers are empty. */
+	add(f, &second, 0);
+	empty.n_running = 1;
+	assert_ptr_equal(crew_lone_chan(&f->crew), &second);
 	/* It is fed nothing else; the other one still is. */
 	assert_ptr_equal(crew_free_chan(&f->crew), &busy);
 	assert_false(empty.listed);
