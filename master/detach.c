@@ -2,36 +2,71 @@
 /*
  * detach.c - go into the background, and tell the caller how the start went
  *
- * The caller's input and output are let go of at once, for the children would
- * keep them open: who waits for the end of that output would wait for theirs.
- * Only a log that goes to standard error stays there, until the daemon serves.
+ * The caller stays as a reader of the daemon's standard error until the daemon
+ * serves, so that messages of the start reach the terminal and nothing of the
+ * daemon keeps the terminal, or a pipe in its place, open afterwards.
  */
 #include "master/detach.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "ipc/log.h"
+static int ready_fd = -1; /* to the caller that waits */
 
-static int ready_fd = -1; /* to the parent that waits */
-
-/* In the parent: wait for the word of the child, and exit. */
-static _Noreturn void
-wait_for_word(pid_t pid, int fd)
+/* Copy what is there from fd to standard error.  False at its end. */
+static bool
+pass_on(int fd)
 {
-	char word;
+	char text[4096];
 	ssize_t n;
+
+	n = read(fd, text, sizeof(text));
+	if (n < 0)
+		return errno == EINTR || errno == EAGAIN;
+	if (n > 0)
+		(void)!write(STDERR_FILENO, text, (size_t)n);
+	return n > 0;
+}
+
+/* Copy what has been written so far. */
+static void
+pass_on_rest(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	while (poll(&p, 1, 0) > 0 && pass_on(fd))
+		continue;
+}
+
+/* In the caller: wait for the word of the daemon, and exit. */
+static _Noreturn void
+wait_for_word(pid_t pid, int word_fd, int text_fd)
+{
+	struct pollfd p[] = {
+	    {.fd = word_fd, .events = POLLIN},
+	    {.fd = text_fd, .events = POLLIN},
+	};
+	char word;
 	int status;
 
-	do
-		n = read(fd, &word, 1);
-	while (n < 0 && errno == EINTR);
-	if (n == 1)
-		_exit(0);
+	for (;;) {
+		if (poll(p, 2, -1) < 0)
+			continue;
+		if (p[1].revents != 0 && !pass_on(text_fd))
+			p[1].fd = -1;
+		if (p[0].revents == 0)
+			continue;
+		pass_on_rest(text_fd);
+		if (read(word_fd, &word, 1) == 1)
+			_exit(0);
+		break;
+	}
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			_exit(EX_OSERR);
@@ -40,44 +75,57 @@ wait_for_word(pid_t pid, int fd)
 	_exit(EX_UNAVAILABLE);
 }
 
-/* Put /dev/null in place of what the caller gave, up to descriptor last. */
+/* Let a standard descriptor lead nowhere. */
 static void
-let_go(int last)
+close_terminal(int fd)
 {
-	int null, fd;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0)
 		return;
-	for (fd = STDIN_FILENO; fd <= last; fd++)
-		(void)dup2(null, fd);
+	(void)dup2(null, fd);
 	close(null);
 }
 
 int
 detach(void)
 {
-	int fds[2], r;
+	int word[2], text[2], r;
 	pid_t pid;
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
+	if (pipe2(word, O_CLOEXEC) < 0)
 		return -errno;
+	if (pipe2(text, O_CLOEXEC) < 0) {
+		r = -errno;
+		goto err_word;
+	}
 	pid = fork();
 	if (pid < 0) {
 		r = -errno;
-		close(fds[0]);
-		close(fds[1]);
-		return r;
+		goto err_text;
 	}
 	if (pid > 0) {
-		close(fds[1]);
-		wait_for_word(pid, fds[0]);
+		close(word[1]);
+		close(text[1]);
+		wait_for_word(pid, word[0], text[0]);
 	}
-	close(fds[0]);
 	(void)setsid();
-	let_go(log_fd() == STDERR_FILENO ? STDOUT_FILENO : STDERR_FILENO);
-	ready_fd = fds[1];
+	close(word[0]);
+	close(text[0]);
+	(void)dup2(text[1], STDERR_FILENO);
+	(void)dup2(text[1], STDOUT_FILENO);
+	close(text[1]);
+	ready_fd = word[1];
+	close_terminal(STDIN_FILENO);
 	return 0;
+
+err_text:
+	close(text[0]);
+	close(text[1]);
+err_word:
+	close(word[0]);
+	close(word[1]);
+	return r;
 }
 
 void
@@ -85,7 +133,9 @@ detach_ready(void)
 {
 	if (ready_fd < 0)
 		return;
-	let_go(STDERR_FILENO);
+	/* The children that were started already write into the void. */
+	close_terminal(STDOUT_FILENO);
+	close_terminal(STDERR_FILENO);
 	(void)!write(ready_fd, "", 1);
 	close(ready_fd);
 	ready_fd = -1;

@@ -11,7 +11,7 @@
  */
 int detach(void);
 
-/* The daemon serves: let the parent go, and leave the terminal. */
+/* The daemon serves: let the caller go, and leave its terminal. */
 void detach_ready(void);
 
 #endif

@@ -196,7 +196,7 @@ on_serving(void *arg)
 
 /* Take the locks and run; the configuration is good. */
 static int
-run(const struct config *c, struct roles *roles)
+run(const struct config *c, struct roles *roles, bool detached)
 {
 	static const struct supervisor_ops ops = {
 	    .run_broker = role_run_broker,
@@ -221,6 +221,9 @@ run(const struct config *c, struct roles *roles)
 	}
 	log_info("gangerd " GANGER_VERSION " starts, configuration: %s",
 	    c->path == NULL ? "defaults" : c->path);
+	if (detached && strcmp(c->log_file, "-") == 0)
+		log_warn("log_file is \"-\": nothing is logged once the "
+			 "daemon serves in the background");
 	status = supervisor_run(c, &ops, roles);
 	lock_release(&lock);
 	buf_done(&reason);
@@ -263,7 +266,7 @@ main(int argc, char **argv)
 		log_error("can't set up: %s", strerror(-r));
 		return EX_OSERR;
 	}
-	status = run(config, &roles);
+	status = run(config, &roles, o.detach);
 	roles_done(&roles);
 	config_free(&config);
 	return status;

@@ -69,7 +69,9 @@ task_add_json(const struct task *t, struct buf *out)
 	buf_adds(out, ",\"priority\":");
 	buf_add_uint(out, t->priority);
 	buf_adds(out, ",\"attempt\":");
-	buf_add_uint(out, t->attempt);
+	/* Used up ones, and the one that runs or went well. */
+	buf_add_uint(out, t->attempt + (t->state == TASK_RUNNING ||
+					   t->state == TASK_SUCCEEDED));
 	buf_adds(out, ",\"run\":");
 	buf_add_uint(out, t->run);
 	add_text(out, "args", t->args);

@@ -9,6 +9,7 @@
 #include "master/supervisor/spawn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,18 @@ close_others(int a, int b)
 	(void)close_range(from, ~0u, 0);
 }
 
+/* What is typed at the master's terminal is not for its children. */
+static void
+close_stdin(void)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (null < 0)
+		return;
+	(void)dup2(null, STDIN_FILENO);
+	close(null);
+}
+
 static int
 take_account(const struct config_account *a)
 {
@@ -65,6 +78,7 @@ be_child(const struct spawn *s, pid_t master)
 
 	(void)setpgid(0, 0);
 	close_others(s->keep_fd, log_fd());
+	close_stdin();
 	setproctitle("%s", s->title);
 	log_set_name(s->title);
 	r = take_account(s->account);
