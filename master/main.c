@@ -161,11 +161,16 @@ print_config(const struct config *c)
 	return r < 0 ? EX_IOERR : 0;
 }
 
-/* 0 to 2 are open: no descriptor of ours takes their numbers. */
+/*
+ * Only 0 to 2 are open, and they are: no descriptor of ours takes their
+ * numbers, and none of whoever started us lives on in the children.
+ */
 static void
-open_standard_fds(void)
+settle_fds(void)
 {
 	int fd;
+
+	closefrom(STDERR_FILENO + 1);
 
 	do
 		fd = open("/dev/null", O_RDWR);
@@ -241,7 +246,7 @@ main(int argc, char **argv)
 
 	read_options(argc, argv, &o);
 	setproctitle_init(argc, argv, environ);
-	open_standard_fds();
+	settle_fds();
 	load(&o, &config, &names);
 	if (o.print || o.check) {
 		status = o.print ? print_config(config) : 0;

@@ -150,12 +150,10 @@ supervisor_stop(
 void
 supervisor_end_if_over(struct supervisor *sv)
 {
-	if (sv->phase <= SUPERVISOR_SERVING || sv->broker.pid != 0)
+	if (sv->phase <= SUPERVISOR_SERVING || sv->broker.pid != 0 ||
+	    count_workers(sv) > 0 || sv->ended)
 		return;
-	if (count_workers(sv) > 0) {
-		/* The broker left first, with their channels. */
-		return;
-	}
+	sv->ended = true;
 	log_info("stopped");
 	ev_break(sv->loop, EVBREAK_ALL);
 }

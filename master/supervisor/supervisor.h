@@ -57,6 +57,7 @@ struct supervisor {
 	struct ev_timer serve; /* serve now, though a worker is not up yet */
 	unsigned n_int, n_quit;
 	bool on_terminal;
+	bool ended; /* the loop was told to end */
 	int exit_status;
 };
 
