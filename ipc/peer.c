@@ -9,6 +9,7 @@
 #include "ipc/peer.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -43,6 +44,15 @@ take_lines(struct peer *p)
 	}
 }
 
+/* True when the other end is closed, not only for writing. */
+static bool
+has_hung_up(int fd)
+{
+	struct pollfd pfd = {.fd = fd};
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP) != 0;
+}
+
 static void
 at_eof(struct peer *p)
 {
@@ -55,7 +65,7 @@ at_eof(struct peer *p)
 		take_lines(p);
 	if (!peer_is_open(p) || p->draining)
 		return;
-	if (p->ops->on_eof != NULL)
+	if (p->ops->on_eof != NULL && !has_hung_up(p->fd))
 		p->ops->on_eof(p);
 	else
 		peer_close(p, NULL);

@@ -41,7 +41,10 @@ struct peer_ops {
 	void (*on_line)(struct peer *p, char *line, size_t len);
 	/* A frame over the limit was skipped. */
 	void (*on_too_long)(struct peer *p);
-	/* No more input will come; output still may go.  NULL: close. */
+	/*
+	 * No more input will come; output still may go.  NULL: close.  Not
+	 * called when nobody is there to read any more: that closes.
+	 */
 	void (*on_eof)(struct peer *p);
 	/* All output was handed to the kernel.  May be NULL. */
 	void (*on_sent)(struct peer *p);

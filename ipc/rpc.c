@@ -143,15 +143,22 @@ rpc_close(struct buf *b)
 }
 
 void
-rpc_write_error(struct buf *b, const char *id, size_t id_len,
-    enum rpc_code code, const char *message, const char *data)
+rpc_open_error(struct buf *b, const char *id, size_t id_len)
 {
 	buf_adds(b, "{\"jsonrpc\":\"2.0\",\"id\":");
 	if (id == NULL)
 		buf_adds(b, "null");
 	else
 		buf_add(b, id, id_len);
-	buf_adds(b, ",\"error\":{\"code\":");
+	buf_adds(b, ",\"error\":");
+}
+
+void
+rpc_write_error(struct buf *b, const char *id, size_t id_len,
+    enum rpc_code code, const char *message, const char *data)
+{
+	rpc_open_error(b, id, id_len);
+	buf_adds(b, "{\"code\":");
 	buf_add_int(b, code);
 	buf_adds(b, ",\"message\":");
 	buf_add_json_cstr(b, message);

@@ -56,8 +56,11 @@ void rpc_text_get(const struct rpc_text *t, size_t i, struct rpc_msg *out);
 void rpc_open_result(struct buf *b, const char *id, size_t id_len);
 void rpc_close(struct buf *b);
 
+/* The same up to `"error":`; the caller appends the error object. */
+void rpc_open_error(struct buf *b, const char *id, size_t id_len);
+
 /*
- * Write an error response.  id is JSON text (NULL: null); message is plain
+ * Write a whole error response.  id is JSON text (NULL: null); message is plain
  * text; data is JSON text, or NULL for none.
  */
 void rpc_write_error(struct buf *b, const char *id, size_t id_len,

@@ -93,25 +93,56 @@ call_free(struct call *call)
 	free(call);
 }
 
-/* Where this call's answer goes. */
+/* Find where this call's answer goes. */
 static struct buf *
-answer_buf(struct call *call)
+open_answer(struct call *call)
 {
+	struct buf *out;
+
 	if (call->id == NULL || call->conn == NULL ||
 	    !peer_is_open(&call->conn->peer)) {
-		buf_reset(&call->broker->discard);
-		return &call->broker->discard;
+		out = &call->broker->discard;
+		buf_reset(out);
+	} else if (call->batch != NULL) {
+		out = &call->batch->out;
+	} else {
+		out = &call->conn->peer.out;
 	}
-	return call->batch != NULL ? &call->batch->out : &call->conn->peer.out;
+	call->out = out;
+	call->out_at = buf_len(out);
+	return out;
 }
 
-/* The answer is written. */
 static void
-answered(struct call *call)
+write_error(struct call *call, const struct fault *f)
 {
 	struct buf *out = call->out;
 
+	rpc_open_error(out, call->id, call->id_len);
+	fault_add_error(f, out);
 	rpc_close(out);
+}
+
+/* An answer did not fit: an error in its place will, or the client goes. */
+static void
+write_too_large(struct call *call)
+{
+	struct fault f;
+
+	call->out->error = 0;
+	buf_cut(call->out, call->out_at);
+	fault_set(&f, RPC_TOO_LARGE, "the answer is too large");
+	write_error(call, &f);
+}
+
+/* The answer is written: send it, and be done with the call. */
+static void
+close_answer(struct call *call)
+{
+	struct buf *out = call->out;
+
+	if (buf_error(out) == -ENOBUFS)
+		write_too_large(call);
 	if (out == &call->broker->discard) {
 		buf_trim(out, 0);
 	} else if (call->batch == NULL) {
@@ -127,40 +158,35 @@ answered(struct call *call)
 struct buf *
 call_open_result(struct call *call)
 {
-	call->out = answer_buf(call);
+	struct buf *out = open_answer(call);
+
 	if (call->id == NULL)
-		rpc_open_result(call->out, "null", 4);
+		rpc_open_result(out, "null", 4);
 	else
-		rpc_open_result(call->out, call->id, call->id_len);
-	return call->out;
+		rpc_open_result(out, call->id, call->id_len);
+	return out;
 }
 
 void
 call_close_result(struct call *call)
 {
-	answered(call);
+	rpc_close(call->out);
+	close_answer(call);
 }
 
 void
 call_result(struct call *call, const char *json)
 {
 	buf_adds(call_open_result(call), json);
-	answered(call);
+	call_close_result(call);
 }
 
 void
 call_error(struct call *call, const struct fault *f)
 {
-	struct buf *out = call->out = answer_buf(call);
-
-	buf_adds(out, "{\"jsonrpc\":\"2.0\",\"id\":");
-	if (call->id == NULL)
-		buf_adds(out, "null");
-	else
-		buf_add(out, call->id, call->id_len);
-	buf_adds(out, ",\"error\":");
-	fault_add_error(f, out);
-	answered(call);
+	open_answer(call);
+	write_error(call, f);
+	close_answer(call);
 }
 
 void

@@ -38,6 +38,7 @@ struct call {
 	char *id;              /* owned JSON text; NULL: a notification */
 	size_t id_len;
 	struct buf *out; /* borrowed; where the answer being written goes */
+	size_t out_at;   /* and where in it the answer begins */
 	LIST_ENTRY(call) entry; /* of conn->calls */
 };
 

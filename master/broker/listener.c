@@ -12,7 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ipc/buf.h"
 #include "ipc/log.h"
+#include "ipc/rpc.h"
 #include "master/broker/broker.h"
 #include "master/broker/conn.h"
 
@@ -22,16 +24,19 @@
 static void
 refuse(struct listener *l, int fd)
 {
-	static const char text[] =
-	    "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32003,"
-	    "\"message\":\"too many "
-	    "clients\",\"data\":{\"retryable\":true}}}\n";
+	struct buf out;
 
 	if (!l->told_full)
 		log_warn("over max_clients (%u): clients are refused",
 		    l->broker->settings->max_clients);
 	l->told_full = true;
-	(void)send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	buf_init(&out, SIZE_MAX);
+	rpc_write_error(&out, NULL, 0, RPC_RATE_LIMITED, "too many clients",
+	    "{\"retryable\":true}");
+	if (buf_error(&out) == 0)
+		(void)send(fd, buf_head(&out), buf_len(&out),
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+	buf_done(&out);
 	close(fd);
 }
 

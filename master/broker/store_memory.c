@@ -92,18 +92,23 @@ forget(struct memory *m, struct task *t)
 	task_unref(t);
 }
 
-/* Let the timer run for what ends first. */
+/* Let the timer run for what ends first, which may be a new one. */
 static void
 arm(struct memory *m)
 {
 	struct delay_node *node = delay_peek(&m->expiry);
+	double wait;
 	int64_t ms;
 
-	if (ev_is_active(&m->timer) || node == NULL)
+	if (node == NULL)
 		return;
 	ms = mono_until_ms(mono_now(), node->due);
 	/* Once a second is enough for times of hours. */
-	m->timer.repeat = ms < 1000 ? 1. : (double)ms / 1000.;
+	wait = ms < 1000 ? 1. : (double)ms / 1000.;
+	if (ev_is_active(&m->timer) &&
+	    ev_timer_remaining(m->loop, &m->timer) <= wait)
+		return;
+	m->timer.repeat = wait;
 	ev_timer_again(m->loop, &m->timer);
 }
 
