@@ -28,7 +28,7 @@ SUDO ?= $(if $(filter 0,$(shell id -u)),,sudo)
 # What a build and the tests need, and what lint needs besides.
 DEPS_BUILD := gcc make pkg-config libc6-dev libev-dev libjansson-dev \
 	libbsd-dev libmd-dev libconfuse-dev
-DEPS_CHECK := libcmocka-dev python3-pytest procps
+DEPS_CHECK := libcmocka-dev python3-pytest procps netcat-openbsd
 DEPS_LINT := clang clang-format cppcheck mandoc universal-ctags
 
 -include config.mk
@@ -78,7 +78,15 @@ ALL_OBJ := $(sort $(DAEMON_OBJ) $(LIB_OBJ) $(CLI_OBJ))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 
 .PHONY: all
-all: $(BUILD)/gangerd $(BUILD)/ganger $(BUILD)/libganger.so.0 $(BUILD)/ganger.pc
+all: $(BUILD)/gangerd $(BUILD)/ganger $(BUILD)/libganger.so.0 \
+	$(BUILD)/include/ganger
+
+# The public headers where an installed program finds them.
+$(BUILD)/include/ganger: Makefile
+	@mkdir -p $@
+	@ln -sfn "$(CURDIR)/worker/handler.h" $@/handler.h
+	@ln -sfn "$(CURDIR)/ipc/client/client.h" $@/client.h
+	@touch $@
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -100,12 +108,6 @@ $(BUILD)/libganger.so.0: $(LIB_OBJ)
 
 $(BUILD)/ganger: $(CLI_OBJ) $(BUILD)/libganger.a
 	$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ $(JANSSON_LIBS) -lbsd
-
-$(BUILD)/ganger.pc: etc/ganger.pc.in Makefile
-	@mkdir -p $(@D)
-	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@LIBDIR@,$(LIBDIR),' \
-		-e 's,@INCLUDEDIR@,$(INCLUDEDIR),' \
-		-e 's,@VERSION@,$(VERSION),' $< >$@
 
 # A unit links the module under test and what that stands on, no more: the
 # sources that its first comment names behind LINK:.
@@ -175,19 +177,21 @@ tsan: deps
 # --------------------------------------------------------------------- lint
 
 LINT_C := $(wildcard ipc/*.c ipc/client/*/*.c worker/*.c worker/modules/*.c \
-	master/*.c master/*/*.c tests/unit/*.c etc/examples/*.c)
+	master/*.c master/*/*.c etc/examples/*.c)
+LINT_TESTS := $(wildcard tests/unit/*.c tests/lib/*.c)
 LINT_H := $(wildcard ipc/*.h ipc/client/*.h ipc/client/*/*.h worker/*.h \
-	worker/modules/*.h master/*.h master/*/*.h tests/unit/*.h)
+	worker/modules/*.h master/*.h master/*/*.h tests/unit/*.h tests/lib/*.h)
 MAN_PAGES := $(wildcard etc/man/*.[1-9])
 
 .PHONY: lint
-lint:
-	@CPPFLAGS='-std=c17 -I. $(DEFS) $(PKG_CFLAGS)' sh tests/lint/run.sh \
-		"$(LINT_C)" "$(LINT_H)" "$(MAN_PAGES)"
+lint: $(BUILD)/include/ganger
+	@CPPFLAGS='-std=c17 -I. -I$(BUILD)/include $(subst ',,$(DEFS)) $(PKG_CFLAGS)' \
+		sh tests/lint/run.sh "$(LINT_C)" "$(LINT_TESTS)" "$(LINT_H)" \
+		"$(MAN_PAGES)"
 
 .PHONY: format
 format:
-	clang-format -i $(LINT_C) $(LINT_H)
+	clang-format -i $(LINT_C) $(LINT_TESTS) $(LINT_H)
 
 # ------------------------------------------------------------ install, dist
 
@@ -201,7 +205,10 @@ install: all
 	install -m 644 $(BUILD)/libganger.a $(DESTDIR)$(LIBDIR)/libganger.a
 	install -m 755 $(BUILD)/libganger.so.0 $(DESTDIR)$(LIBDIR)/libganger.so.0
 	ln -sf libganger.so.0 $(DESTDIR)$(LIBDIR)/libganger.so
-	install -m 644 $(BUILD)/ganger.pc $(DESTDIR)$(LIBDIR)/pkgconfig/ganger.pc
+	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@LIBDIR@,$(LIBDIR),' \
+		-e 's,@INCLUDEDIR@,$(INCLUDEDIR),' \
+		-e 's,@VERSION@,$(VERSION),' etc/ganger.pc.in \
+		>$(DESTDIR)$(LIBDIR)/pkgconfig/ganger.pc
 	install -m 644 worker/handler.h ipc/client/client.h \
 		$(DESTDIR)$(INCLUDEDIR)/ganger/
 	install -m 644 etc/ganger.conf $(wildcard etc/examples/*) \

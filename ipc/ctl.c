@@ -24,7 +24,7 @@ struct ctl_item {
 	char *text; /* owned */
 	size_t len;
 	int fd; /* owned; -1 for none */
-	TAILQ_ENTRY(ctl_item) entry;
+	STAILQ_ENTRY(ctl_item) entry;
 };
 
 static void
@@ -92,13 +92,13 @@ on_writable(struct ev_loop *loop, struct ev_io *w, int revents)
 	int r;
 
 	(void)revents;
-	while ((it = TAILQ_FIRST(&c->waiting)) != NULL) {
+	while ((it = STAILQ_FIRST(&c->waiting)) != NULL) {
 		r = fdpass_send(c->fd, it->text, it->len, it->fd);
 		if (r == -EAGAIN || r == -ETOOMANYREFS)
 			return;
 		if (r < 0)
 			log_error("control channel: %s", strerror(-r));
-		TAILQ_REMOVE(&c->waiting, it, entry);
+		STAILQ_REMOVE_HEAD(&c->waiting, entry);
 		item_free(it);
 	}
 	ev_io_stop(loop, w);
@@ -113,7 +113,7 @@ ctl_init(struct ctl *c, struct ev_loop *loop, int fd, const struct ctl_ops *ops,
 	c->ops = ops;
 	c->arg = arg;
 	c->fd = fd;
-	TAILQ_INIT(&c->waiting);
+	STAILQ_INIT(&c->waiting);
 	ev_io_init(&c->rd, on_readable, fd, EV_READ);
 	ev_io_init(&c->wr, on_writable, fd, EV_WRITE);
 	c->rd.data = c->wr.data = c;
@@ -131,8 +131,8 @@ ctl_done(struct ctl *c)
 	ev_io_stop(c->loop, &c->wr);
 	close(c->fd);
 	c->fd = -1;
-	while ((it = TAILQ_FIRST(&c->waiting)) != NULL) {
-		TAILQ_REMOVE(&c->waiting, it, entry);
+	while ((it = STAILQ_FIRST(&c->waiting)) != NULL) {
+		STAILQ_REMOVE_HEAD(&c->waiting, entry);
 		item_free(it);
 	}
 }
@@ -157,7 +157,7 @@ wait_for_room(struct ctl *c, char *text, size_t len, int fd)
 		item_free(it);
 		return r;
 	}
-	TAILQ_INSERT_TAIL(&c->waiting, it, entry);
+	STAILQ_INSERT_TAIL(&c->waiting, it, entry);
 	ev_io_start(c->loop, &c->wr);
 	return 0;
 }
@@ -189,7 +189,7 @@ ctl_send(struct ctl *c, int fd, const char *name, const char *fmt, ...)
 	json_decref(msg);
 	if (text == NULL)
 		return -EMSGSIZE;
-	if (TAILQ_EMPTY(&c->waiting)) {
+	if (STAILQ_EMPTY(&c->waiting)) {
 		r = fdpass_send(c->fd, text, len, fd);
 		if (r != -EAGAIN && r != -ETOOMANYREFS) {
 			free(text);

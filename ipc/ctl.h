@@ -33,7 +33,7 @@
 #define CTL_MAX 8192
 
 struct ctl_item;
-TAILQ_HEAD(ctl_items, ctl_item);
+STAILQ_HEAD(ctl_items, ctl_item);
 
 struct ctl_ops {
 	/* msg is borrowed; fd, or -1, is the callee's. */

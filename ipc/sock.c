@@ -64,6 +64,17 @@ bind_ready(int fd, const struct sockaddr_un *sa, mode_t mode, gid_t gid)
 	return 0;
 }
 
+/* Give a bound socket the name path, which may be that of a stale one. */
+static int
+take_name(const char *bound, const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return -ENOTSOCK;
+	return rename(bound, path) < 0 ? -errno : 0;
+}
+
 int
 sock_listen(const char *path, mode_t mode, gid_t gid, int *fd_out)
 {
@@ -85,8 +96,8 @@ sock_listen(const char *path, mode_t mode, gid_t gid, int *fd_out)
 	umask(old);
 	if (r < 0)
 		goto err_fd;
-	if (rename(sa.sun_path, path) < 0) {
-		r = -errno;
+	r = take_name(sa.sun_path, path);
+	if (r < 0) {
 		unlink(sa.sun_path);
 		goto err_fd;
 	}

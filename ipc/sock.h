@@ -22,7 +22,8 @@ struct sock_cred {
  * Bind a stream socket to path and listen on it.  The name appears, or takes
  * the place of a stale one, in one step, and only when a connect succeeds.
  * gid (gid_t)-1 keeps the group.  The caller owns *fd_out, non-blocking.
- * -ENAMETOOLONG: the path does not fit a socket address.
+ * -ENAMETOOLONG: the path does not fit a socket address.  -ENOTSOCK: something
+ * else has that name, which is left alone.
  */
 int sock_listen(const char *path, mode_t mode, gid_t gid, int *fd_out);
 

@@ -238,10 +238,10 @@ run(const struct config *c, struct roles *roles, bool detached)
 int
 main(int argc, char **argv)
 {
-	struct config *config;
+	struct config *config = NULL;
 	struct options o;
 	struct roles roles;
-	json_t *names;
+	json_t *names = NULL;
 	int status, r;
 
 	read_options(argc, argv, &o);

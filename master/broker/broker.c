@@ -44,8 +44,8 @@ leave(struct broker *b)
 		return;
 	b->phase = BROKER_LEAVING;
 	if (b->n_tasks > 0)
-		log_warn("%zu tasks had not ended and are lost: they were kept "
-			 "in memory",
+		log_warn("lost with this process, which kept them in memory: "
+			 "%zu tasks that had not ended",
 		    b->n_tasks);
 	listener_close(&b->listener);
 	result_refuse_all(b);
@@ -129,7 +129,7 @@ take_stop(struct broker *b, json_t *msg)
 		ev_timer_start(b->loop, &b->leave_timer);
 	} else if (b->phase == BROKER_SERVING) {
 		b->phase = BROKER_DRAINING;
-		log_info("draining: %llu tasks wait",
+		log_info("draining; tasks that wait: %llu",
 		    (unsigned long long)b->n_waiting);
 	}
 }

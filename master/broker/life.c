@@ -198,10 +198,11 @@ set_error(struct task *t, const struct life_error *e)
 	buf_add_int(&out, e->code);
 	buf_add_key(&out, "message");
 	buf_add_json_cstr(&out, e->message);
-	if (e->data != NULL) {
-		buf_add_key(&out, "data");
+	buf_add_key(&out, "data");
+	if (e->data != NULL)
 		buf_add_json(&out, e->data);
-	}
+	else
+		buf_adds(&out, "{\"retryable\":true}");
 	buf_addc(&out, '}');
 	text = buf_steal(&out, NULL);
 	buf_done(&out);

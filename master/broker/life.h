@@ -18,7 +18,7 @@
 struct life_error {
 	int64_t code;
 	const char *message;
-	const json_t *data; /* borrowed; may be NULL */
+	const json_t *data; /* borrowed; NULL: only that it can be retried */
 };
 
 /*

@@ -4,6 +4,7 @@
  *
  * What the broker holds is answered at once, the rest is asked of the store.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,19 +46,36 @@ static const struct param_def cancel_params[] = {
     {"force", PARAM_BOOL, false, 0, 0},
 };
 
+/* A task.get that is with the store. */
+struct look_up {
+	struct call *call;
+	uint64_t id;
+};
+
+static void
+tell_task(struct call *call, const struct task *t)
+{
+	task_add_json(t, call_open_result(call));
+	call_close_result(call);
+}
+
 static void
 on_got(void *arg, int err, struct task *t)
 {
-	struct call *call = arg;
+	struct look_up *l = arg;
+	struct fault f;
 
-	if (err == -ENOENT) {
-		call_error_code(call, RPC_NO_SUCH_TASK, false);
-	} else if (err < 0) {
-		call_error_code(call, RPC_STORAGE, true);
+	if (err == 0) {
+		tell_task(l->call, t);
 	} else {
-		task_add_json(t, call_open_result(call));
-		call_close_result(call);
+		fault_set(&f, err == -ENOENT ? RPC_NO_SUCH_TASK : RPC_STORAGE,
+		    err == -ENOENT ? "no task %llu" : "task %llu can't be read",
+		    (unsigned long long)l->id);
+		f.retryable = err != -ENOENT;
+		f.id = l->id;
+		call_error(l->call, &f);
 	}
+	free(l);
 }
 
 static void
@@ -65,11 +83,23 @@ task_get(struct broker *b, struct call *call, const struct param *v)
 {
 	uint64_t id = (uint64_t)v[0].number;
 	struct task *t = life_find(b, id);
+	struct look_up *l;
 
-	if (t != NULL)
-		on_got(call, 0, t);
-	else if (store_get(b->store, id, on_got, call) < 0)
+	if (t != NULL) {
+		tell_task(call, t);
+		return;
+	}
+	l = malloc(sizeof(*l));
+	if (l == NULL) {
 		method_no_memory(call);
+		return;
+	}
+	l->call = call;
+	l->id = id;
+	if (store_get(b->store, id, on_got, l) < 0) {
+		free(l);
+		method_no_memory(call);
+	}
 }
 
 static void
@@ -219,6 +249,7 @@ cancel_all(struct cancel *c, struct buf *skipped)
 	for (i = 0; i < c->n; i++) {
 		struct task *t = c->tasks[i];
 
+		assert(t != NULL); /* or an id would be missing */
 		if (life_cancel(c->broker, t) == 0) {
 			n_cancelled++;
 			continue;

@@ -9,6 +9,7 @@
  */
 #include "master/broker/result.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -345,5 +346,6 @@ result_refuse_all(struct broker *b)
 	while ((l = LIST_FIRST(&t->waiters)) != NULL) {
 		f.id = t->id;
 		refuse(l->waiter, &f);
+		assert(LIST_FIRST(&t->waiters) != l); /* it was unlinked */
 	}
 }

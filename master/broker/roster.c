@@ -240,8 +240,7 @@ settle_all(struct broker *b, struct chan *c, int signo, const char *status)
 
 	list_tasks(c, ids, sizeof(ids));
 	if (c->n_running > 0)
-		log_warn("worker %s/%u, pid %d: %s; its tasks are run again: "
-			 "%s",
+		log_warn("worker %s/%u, pid %d, %s; it was running tasks %s",
 		    c->crew->settings->name, c->number, (int)c->pid, status,
 		    ids);
 	while ((t = chan_take(c)) != NULL)
