@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * handler.h - the ABI of task modules, installed as <ganger/handler.h>
+ *
+ * A module is a shared object that exports
+ *
+ *	const struct ganger_module ganger_module
+ *
+ * and is named in a pool's `modules`.  Build one with
+ *
+ *	cc -shared -fPIC -o mine.so mine.c $(pkg-config --cflags ganger)
+ *-ljansson
+ *
+ * A worker process runs several threads, and each runs handlers: what handlers
+ * share needs a lock, or a single-threaded pool.  Worker processes share
+ * nothing.  A handler that blocks holds its thread and nothing else.
+ */
+#ifndef GANGER_HANDLER_H
+#define GANGER_HANDLER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised when this header changes incompatibly; checked when loading. */
+#define GANGER_MODULE_ABI 1
+
+#define GANGER_PUBLIC __attribute__((visibility("default")))
+
+/* The task that a handler is running.  Valid until the handler returns. */
+struct ganger_task;
+
+/*
+ * Run a task.  args is borrowed and is the submitted value (json_null() when
+ * none was given).  Return a new reference, which the caller takes, or NULL
+ * after ganger_fail() or ganger_snooze().  NULL without either is a failure.
+ */
+typedef json_t *(*ganger_handler_fn)(struct ganger_task *task, json_t *args);
+
+struct ganger_handler {
+	const char *name; /* at most 128 bytes of [A-Za-z0-9_.:-] */
+	ganger_handler_fn run;
+};
+
+struct ganger_module {
+	int abi;                               /* GANGER_MODULE_ABI */
+	const char *name;                      /* for the log */
+	const struct ganger_handler *handlers; /* ended by a NULL name */
+
+	/*
+	 * Optional hooks.  init runs once in each worker process, before its
+	 * threads start; thread_init at the start of each thread; thread_done
+	 * and done in reverse at a graceful end, and not when a process is
+	 * killed.  init and thread_init return 0, or a negative errno value
+	 * that keeps the worker from starting.
+	 */
+	int (*init)(void);
+	int (*thread_init)(void);
+	void (*thread_done)(void);
+	void (*done)(void);
+};
+
+/*
+ * End the task as failed: the handler then returns NULL.  code is the
+ * handler's own number; a retryable failure is tried again while the task has
+ * attempts left.  The last call counts.
+ */
+GANGER_PUBLIC void ganger_fail(struct ganger_task *task, int code,
+    bool retryable, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/*
+ * Put the task aside and run it again from its beginning after delay_ms: the
+ * handler then returns NULL.  This is no failure and uses up no attempt.
+ */
+GANGER_PUBLIC void ganger_snooze(struct ganger_task *task, int64_t delay_ms);
+
+/*
+ * Tell how far the task is: done of total (0: unknown), and a note (may be
+ * NULL; copied).  Cheap: reports that come faster than they are sent replace
+ * each other.
+ */
+GANGER_PUBLIC void ganger_progress(
+    struct ganger_task *task, uint64_t done, uint64_t total, const char *note);
+
+/*
+ * True once the task should stop: it was cancelled, or the worker is being
+ * stopped the quick way.  A handler that runs long looks now and then, and
+ * then fails with code 0.
+ */
+GANGER_PUBLIC bool ganger_cancelled(const struct ganger_task *task);
+
+/*
+ * Sleep for ms milliseconds, or until the task is cancelled.  True when it
+ * slept to the end.
+ */
+GANGER_PUBLIC bool ganger_sleep(struct ganger_task *task, int64_t ms);
+
+/* Write a line to the daemon's log, with the task's id. */
+GANGER_PUBLIC void ganger_log(struct ganger_task *task, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+GANGER_PUBLIC uint64_t ganger_task_id(const struct ganger_task *task);
+
+/* The name that the task was submitted under.  Borrowed. */
+GANGER_PUBLIC const char *ganger_task_name(const struct ganger_task *task);
+
+/* 1 for the first attempt. */
+GANGER_PUBLIC unsigned ganger_attempt(const struct ganger_task *task);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
