@@ -33,6 +33,10 @@ DEPS_LINT := clang clang-format cppcheck mandoc universal-ctags
 
 -include config.mk
 
+# `make V=1` shows whole commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1)")
+
 OPT ?= -O2 -g
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings \
@@ -66,7 +70,8 @@ MAIN_SRC := $(wildcard master/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 
 # The part of ipc that knows no event loop, and so suits a client.
-IPC_PURE_SRC := ipc/buf.c ipc/clock.c ipc/json.c ipc/line.c ipc/rpc.c ipc/sock.c
+IPC_PURE_SRC := ipc/buf.c ipc/clock.c ipc/json.c ipc/line.c ipc/place.c \
+	ipc/rpc.c ipc/sock.c
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
@@ -90,24 +95,29 @@ $(BUILD)/include/ganger: Makefile
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,CC  $<)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 -include $(ALL_OBJ:.o=.d) $(UNIT_BIN:=.d)
 
 # gangerd lends handler.h's functions to the modules it loads.
 $(BUILD)/gangerd: $(DAEMON_OBJ)
-	$(CC) $(LDFLAGS_ALL) -pie -rdynamic -o $@ $^ $(DAEMON_LIBS)
+	$(call say,LD  $@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -pie -rdynamic -o $@ $^ $(DAEMON_LIBS)
 
 $(BUILD)/libganger.a: $(LIB_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR  $@)
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/libganger.so.0: $(LIB_OBJ)
-	$(CC) $(LDFLAGS_ALL) -shared -Wl,-soname,libganger.so.0 -o $@ $^ \
+	$(call say,LD  $@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -shared -Wl,-soname,libganger.so.0 -o $@ $^ \
 		$(JANSSON_LIBS)
 
 $(BUILD)/ganger: $(CLI_OBJ) $(BUILD)/libganger.a
-	$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ $(JANSSON_LIBS) -lbsd
+	$(call say,LD  $@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ $(JANSSON_LIBS) -lbsd
 
 # A unit links the module under test and what that stands on, no more: the
 # sources that its first comment names behind LINK:.
@@ -118,7 +128,9 @@ define unit_rule
 $(BUILD)/unit/$(1): $(BUILD)/tests/unit/$(1).o \
 	$(call obj,$(call unit_link,tests/unit/$(1).c))
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS_ALL) -pie -rdynamic -o $$@ $$^ -lcmocka $$(DAEMON_LIBS)
+	$$(call say,LD  $$@)
+	$$(Q)$$(CC) $$(LDFLAGS_ALL) -pie -rdynamic -o $$@ $$^ -lcmocka \
+		$$(DAEMON_LIBS)
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(notdir $(basename $(t))))))
 -include $(patsubst %.c,$(BUILD)/%.d,$(UNIT_SRC))
@@ -166,12 +178,14 @@ SAN_TSAN := -fsanitize=thread -fno-omit-frame-pointer
 asan: deps
 	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 \
 	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-	GANGER_TEST_SCALE=0.1 $(MAKE) --no-print-directory BUILD=build-asan \
+	GANGER_TEST_SANITIZED=1 GANGER_TEST_SCALE=0.1 \
+	$(MAKE) --no-print-directory BUILD=build-asan \
 		OPT="-O1 -g" HARDEN= SAN="$(SAN_ASAN)" check-run
 
 tsan: deps
-	@TSAN_OPTIONS=halt_on_error=0:second_deadlock_stack=1 \
-	GANGER_TEST_SCALE=0.1 $(MAKE) --no-print-directory BUILD=build-tsan \
+	@TSAN_OPTIONS=report_thread_leaks=0:second_deadlock_stack=1 \
+	GANGER_TEST_SANITIZED=1 GANGER_TEST_SCALE=0.1 \
+	$(MAKE) --no-print-directory BUILD=build-tsan \
 		OPT="-O1 -g" HARDEN= SAN="$(SAN_TSAN)" check-run
 
 # --------------------------------------------------------------------- lint

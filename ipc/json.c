@@ -2,33 +2,16 @@
 /*
  * json.c - JSON text between jansson and struct buf
  *
- * jansson parses and dumps values; only object frames and strings are written
- * here, because a dump can't splice in a payload that is text already.
+ * jansson parses; the writing is done here, because its dump can't splice in a
+ * payload that is text already, and gives a number like 0.1 seventeen digits.
  */
 #include "ipc/json.h"
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int
-on_dump(const char *text, size_t len, void *arg)
-{
-	struct buf *b = arg;
-
-	buf_add(b, text, len);
-	return buf_error(b) < 0 ? -1 : 0;
-}
-
-void
-buf_add_json(struct buf *b, const json_t *value)
-{
-	if (json_dump_callback(
-		value, on_dump, b, JSON_COMPACT | JSON_ENCODE_ANY) < 0 &&
-	    b->error == 0)
-		b->error = -ENOMEM;
-}
 
 /* Append the escape of a byte that may not stand in a JSON string. */
 static void
@@ -77,6 +60,108 @@ buf_add_json_str(struct buf *b, const char *s, size_t len)
 	}
 	buf_add(b, s + from, len - from);
 	buf_addc(b, '"');
+}
+
+/*
+ * Append the shortest of 15 to 17 significant digits that reads back as v, with
+ * a mark of being real where it would look like an integer.
+ */
+static void
+add_real(struct buf *b, double v)
+{
+	char text[40], *point;
+	int digits;
+
+	for (digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof(text), "%.*g", digits, v);
+		if (strtod(text, NULL) == v)
+			break;
+	}
+	/* A module may have set a locale that has another point. */
+	point = strchr(text, ',');
+	if (point != NULL)
+		*point = '.';
+	buf_adds(b, text);
+	if (strpbrk(text, ".e") == NULL)
+		buf_adds(b, ".0");
+}
+
+static void add_value(struct buf *b, json_t *v, unsigned depth);
+
+static void
+add_array(struct buf *b, json_t *array, unsigned depth)
+{
+	json_t *item;
+	size_t i;
+
+	buf_addc(b, '[');
+	json_array_foreach(array, i, item) {
+		if (i > 0)
+			buf_addc(b, ',');
+		add_value(b, item, depth);
+	}
+	buf_addc(b, ']');
+}
+
+static void
+add_object(struct buf *b, json_t *object, unsigned depth)
+{
+	const char *key, *comma = "";
+	json_t *member;
+
+	buf_addc(b, '{');
+	json_object_foreach(object, key, member) {
+		buf_adds(b, comma);
+		buf_add_json_str(b, key, strlen(key));
+		buf_addc(b, ':');
+		add_value(b, member, depth);
+		comma = ",";
+	}
+	buf_addc(b, '}');
+}
+
+static void
+add_value(struct buf *b, json_t *v, unsigned depth)
+{
+	if (depth == JSON_DEPTH_MAX) {
+		if (b->error == 0)
+			b->error = -ENOBUFS;
+		return;
+	}
+	switch (json_typeof(v)) {
+	case JSON_OBJECT:
+		add_object(b, v, depth + 1);
+		break;
+	case JSON_ARRAY:
+		add_array(b, v, depth + 1);
+		break;
+	case JSON_STRING:
+		buf_add_json_str(
+		    b, json_string_value(v), json_string_length(v));
+		break;
+	case JSON_INTEGER:
+		buf_add_int(b, json_integer_value(v));
+		break;
+	case JSON_REAL:
+		add_real(b, json_real_value(v));
+		break;
+	case JSON_TRUE:
+		buf_adds(b, "true");
+		break;
+	case JSON_FALSE:
+		buf_adds(b, "false");
+		break;
+	case JSON_NULL:
+		buf_adds(b, "null");
+		break;
+	}
+}
+
+void
+buf_add_json(struct buf *b, const json_t *value)
+{
+	/* jansson walks a value without const, and changes nothing. */
+	add_value(b, (json_t *)(uintptr_t)value, 0);
 }
 
 void

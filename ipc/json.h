@@ -17,7 +17,14 @@
 /* Flags that every text from outside is read with. */
 #define JSON_READ_FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_ANY)
 
-/* Append value as compact JSON.  value is borrowed. */
+/* Levels of arrays and objects that are written; jansson reads 2048. */
+#define JSON_DEPTH_MAX 4096
+
+/*
+ * Append value as compact JSON, real numbers with as few digits as read back
+ * the same.  value is borrowed.  What is nested deeper than JSON_DEPTH_MAX, in
+ * a circle for one, fails as too large.
+ */
 void buf_add_json(struct buf *b, const json_t *value);
 
 /* Append the UTF-8 text s, len bytes, as a JSON string with its quotes. */

@@ -40,6 +40,17 @@ write_all(int fd, const struct buf *b)
 	}
 }
 
+/* Append text, which may quote a path in any encoding, as a JSON string. */
+static void
+add_text(struct buf *out, const struct buf *text)
+{
+	char *utf8 =
+	    json_utf8(buf_len(text) == 0 ? "" : buf_head(text), buf_len(text));
+
+	buf_add_json_cstr(out, utf8 == NULL ? "out of memory" : utf8);
+	free(utf8);
+}
+
 /* In the child: write [{"names": […], "mistakes": "…"}, …]. */
 static _Noreturn void
 probe_child(const struct config *c, int fd)
@@ -64,8 +75,7 @@ probe_child(const struct config *c, int fd)
 		buf_adds(&answer, i == 0 ? "{\"names\":" : ",{\"names\":");
 		buf_add(&answer, buf_head(&names), buf_len(&names));
 		buf_adds(&answer, ",\"mistakes\":");
-		buf_add_json_str(
-		    &answer, buf_head(&mistakes), buf_len(&mistakes));
+		add_text(&answer, &mistakes);
 		buf_addc(&answer, '}');
 		role_worker_done(&worker);
 	}

@@ -16,8 +16,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "ipc/place.h"
 #include "master/supervisor/config_account.h"
-#include "master/supervisor/config_default.h"
 #include "master/supervisor/config_field.h"
 #include "master/supervisor/config_pool.h"
 
@@ -96,11 +96,9 @@ read_paths(const struct reader *rd)
 
 	c = rd->c;
 	n = rd->m->n;
-	r = set_default_path(
-	    rd, "state_dir", config_default_state_dir, &c->state_dir);
+	r = set_default_path(rd, "state_dir", place_state_dir, &c->state_dir);
 	if (r == 0)
-		r = set_default_path(
-		    rd, "socket", config_default_socket, &c->socket);
+		r = set_default_path(rd, "socket", place_socket, &c->socket);
 	if (r < 0)
 		return r;
 	if (rd->m->n == n)

@@ -44,7 +44,7 @@ function room(path) {
 	to = room(inc)
 	if (from == to || from == "tests" || from == "main") next
 	if (to == "ipc" && from == "client") {
-		if (inc !~ /^ipc\/(buf|json|line|rpc|sock|clock|proto)\.h$/)
+		if (inc !~ /^ipc\/(buf|clock|json|line|place|proto|rpc|sock)\.h$/)
 			deny("the client stands on the pure part of ipc")
 		next
 	}
