@@ -5,6 +5,7 @@
  * master/supervisor/config_parse.c master/supervisor/config_pool.c
  * master/supervisor/config_read.c master/supervisor/config_schema.c
  * master/supervisor/config_text.c master/supervisor/config_value.c ipc/buf.c
+ * ipc/place.c
  */
 /*
  * test_config.c - files become a struct config, or mistakes with their lines
@@ -27,6 +28,7 @@
 
 #include <cmocka.h>
 
+#include "ipc/place.h"
 #include "master/supervisor/config_default.h"
 
 #define ABSENT "no-such-name-here"
@@ -675,20 +677,18 @@ default_paths_follow_the_user(void **state)
 	setenv("HOME", "/home/u", 1);
 	unsetenv("XDG_RUNTIME_DIR");
 	unsetenv("XDG_STATE_HOME");
-	check_path(config_default_socket, true, RUNDIR "/ganger/ganger.sock");
-	check_path(config_default_state_dir, true, LOCALSTATEDIR "/lib/ganger");
+	check_path(place_socket, true, RUNDIR "/ganger/ganger.sock");
+	check_path(place_state_dir, true, LOCALSTATEDIR "/lib/ganger");
+	check_path(place_state_dir, false, "/home/u/.local/state/ganger");
 	check_path(
-	    config_default_state_dir, false, "/home/u/.local/state/ganger");
-	check_path(config_default_socket, false,
-	    "/home/u/.local/state/ganger/ganger.sock");
+	    place_socket, false, "/home/u/.local/state/ganger/ganger.sock");
 	setenv("XDG_STATE_HOME", "/state", 1);
-	check_path(config_default_state_dir, false, "/state/ganger");
-	check_path(config_default_socket, false, "/state/ganger/ganger.sock");
+	check_path(place_state_dir, false, "/state/ganger");
+	check_path(place_socket, false, "/state/ganger/ganger.sock");
 	setenv("XDG_RUNTIME_DIR", "relative", 1);
-	check_path(config_default_socket, false, "/state/ganger/ganger.sock");
+	check_path(place_socket, false, "/state/ganger/ganger.sock");
 	setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
-	check_path(
-	    config_default_socket, false, "/run/user/7/ganger/ganger.sock");
+	check_path(place_socket, false, "/run/user/7/ganger/ganger.sock");
 	assert_true(config_default_processes() >= 1);
 }
 

@@ -6,6 +6,7 @@
  * master/supervisor/config_print.c master/supervisor/config_read.c
  * master/supervisor/config_schema.c master/supervisor/config_text.c
  * master/supervisor/config_value.c ipc/buf.c
+ * ipc/place.c
  */
 /*
  * test_config_print.c - what is printed is read back as the same

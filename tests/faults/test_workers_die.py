@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: ISC
+"""Workers that die, do not start, or talk nonsense: faults 1 to 6 and 16."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from ganger import Growth, build_module, scaled, seconds, wait_until
+
+
+def pool(handlers, more="processes = 2 threads = 2"):
+    return f'pool "default" {{ {more} modules = {{"{handlers}"}} }}\n'
+
+
+@pytest.fixture
+def daemon(daemons, handlers):
+    return daemons.start(pool(handlers))
+
+
+def busy_worker(client):
+    """The row of the one worker that runs something."""
+    (row,) = [row for row in client.rpc("worker.list") if row["tasks"]]
+    return row
+
+
+def test_killed_idle_worker_is_replaced_at_once(daemon):
+    pids = daemon.wait_workers(2)
+    start = time.monotonic()
+    os.kill(pids[0], signal.SIGKILL)
+    new = daemon.wait_workers(2, other_than=[pids[0]])
+    assert time.monotonic() - start < seconds(0.5)
+    assert pids[1] in new
+    (row,) = daemon.rpc("pool.list")
+    assert (row["restarts"], row["alive"], row["state"]) == (1, 2, "up")
+
+
+def test_task_of_a_killed_worker_is_run_again(daemon, gate):
+    with daemon.client() as client:
+        call = client.request("task.call", {"name": "gate", "args": gate.args})
+        wait_until(lambda: client.rpc("server.stats")["running"], "it runs")
+        victim = busy_worker(client)
+        os.kill(victim["pid"], signal.SIGKILL)
+        wait_until(
+            lambda: client.rpc("server.stats")["requeued"], "it is requeued"
+        )
+        gate.open()
+        task = client.result(call)
+        assert task["state"] == "succeeded"
+        assert task["result"]["pid"] != victim["pid"]
+        assert task["run"] == 2
+
+
+def test_log_names_worker_signal_and_tasks(daemon, gate):
+    with daemon.client() as client:
+        ids = [client.submit("gate", gate.args)]
+        client.wait_running(*ids)
+        victim = busy_worker(client)
+        os.kill(victim["pid"], signal.SIGKILL)
+        gate.open()
+        client.wait(*ids)
+    log = daemon.log()
+    (line,) = [
+        line
+        for line in log.splitlines()
+        if str(victim["pid"]) in line and re.search("signal|KILL", line)
+    ][:1]
+    assert victim["worker"] in line
+    assert re.search(r"\b9\b|KILL", line)
+    assert re.search(rf"\b{ids[0]}\b", log), log
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_log_names_the_exit_status(daemons, status):
+    daemon = daemons.start(top="debug_handlers = yes")
+    with daemon.client() as client:
+        client.submit("crash", {"exit": status}, retries=0)
+        daemon.wait_log(rf"default/\d+.*\b(exit|status)\b.*\b{status}\b")
+    daemon.wait_workers(2)
+
+
+def test_one_death_takes_all_tasks_of_its_process_and_no_other(daemon, gates):
+    with daemon.client() as client:
+        gate = gates()
+        ids = [client.submit("gate", gate.args) for _ in range(4)]
+        client.wait_running(*ids)
+        rows = client.rpc("worker.list")
+        os.kill(rows[0]["pid"], signal.SIGKILL)
+        wait_until(
+            lambda: client.rpc("server.stats")["requeued"] == 2, "two requeued"
+        )
+        daemon.wait_workers(2, other_than=[rows[0]["pid"]])
+        gate.open()
+        tasks = {task["id"]: task for task in client.wait(*ids)}
+        for ident, task in tasks.items():
+            assert task["state"] == "succeeded"
+            assert task["run"] == (2 if ident in rows[0]["tasks"] else 1)
+
+
+def test_all_workers_killed_at_once_are_all_replaced(daemons, handlers):
+    daemon = daemons.start(pool(handlers, "processes = 8 threads = 1"))
+    pids = daemon.wait_workers(8)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)  # so that their deaths merge
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    daemon.wait_workers(8, other_than=pids)
+    with daemon.client() as client:
+        ids = [client.submit("whoami") for _ in range(100)]
+        assert len(client.wait(*ids)) == 100
+
+
+def test_stream_of_tasks_survives_killing_all_workers_three_times(daemon):
+    """Each is answered exactly once, whatever was under way."""
+    count = scaled(6000, 600)
+    with daemon.client() as client:
+        ids = {}
+
+        def ask(i):
+            params = {"name": "echo", "args": i}
+            ids[client.request("task.call", params)] = i
+
+        for i in range(100):
+            ask(i)
+        for i in range(count):
+            if i % (count // 3) == count // 6:
+                for pid in daemon.worker_pids():
+                    os.kill(pid, signal.SIGKILL)
+            answer = client.recv()
+            assert answer["result"]["result"] == ids.pop(answer["id"])
+            if i + 100 < count:
+                ask(i + 100)
+        assert not ids
+        assert client.rpc("server.ping") == "pong"
+    daemon.wait_workers(2)
+
+
+def test_worker_that_stops_itself_cleanly_is_replaced(daemon):
+    """SIGTERM to a worker is no order of the master's."""
+    pids = daemon.wait_workers(2)
+    os.kill(pids[0], signal.SIGTERM)
+    wait_until(
+        lambda: daemon.worker_pids() and len(daemon.worker_pids()) == 2,
+        "two workers",
+    )
+    with daemon.client() as client:
+        assert client.call("whoami")["state"] == "succeeded"
+
+
+def test_task_that_kills_its_worker_once_is_run_again(daemon, gate):
+    with daemon.client() as client:
+        task = client.call("die_once", gate.args)
+        assert task["state"] == "succeeded"
+        assert task["run"] == 2
+
+
+@pytest.mark.parametrize(
+    "how", [{"signal": 11}, {"signal": 6}, {"exit": 0}, {"exit": 3}]
+)
+def test_task_that_always_kills_its_worker_ends(daemons, how):
+    """It is not run for ever, and the pool lives on."""
+    daemon = daemons.start(
+        'pool "default" { processes = 2 threads = 1 }',
+        top="debug_handlers = yes",
+    )
+    with daemon.client() as client:
+        ident = client.submit("crash", how, backoff_ms=1)
+        (task,) = client.wait(ident)
+        assert task["state"] in ("failed", "quarantined")
+        assert 1 <= task["run"] <= 5
+        assert task["error"]["message"]
+        assert client.call("echo", 1)["result"] == 1
+
+
+# In the middle of a frame, and frames that are none
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"jsonrpc":"2.0","method":"task.prog', '{"jsonrpc":"2.0","id":'],
+)
+def test_death_in_the_middle_of_a_frame(daemon, gate, text):
+    with daemon.client() as client:
+        args = {"text": text, "times": 1, "die": True, **gate.args}
+        task = client.call("blurt", args)
+        assert (task["state"], task["run"]) == ("succeeded", 2)
+
+
+NONSENSE = {
+    "no json": "hello\n",
+    "an array": "[]\n",
+    "nothing": "\n\n\n",
+    "nul": '{"jsonrpc":"2.0"}\n',
+    "a response to nobody": '{"jsonrpc":"2.0","id":99999,"result":1}\n',
+    "a response without id": '{"jsonrpc":"2.0","id":null,"result":1}\n',
+    "a strange id": '{"jsonrpc":"2.0","id":"x","result":1}\n',
+    "a negative id": '{"jsonrpc":"2.0","id":-1,"error":{}}\n',
+    "a request": '{"jsonrpc":"2.0","id":1,"method":"task.submit"}\n',
+    "unknown method": '{"jsonrpc":"2.0","method":"task.explode"}\n',
+    "progress of nobody": '{"jsonrpc":"2.0","method":"task.progress",'
+    '"params":{"id":999999,"run":1,"done":1,"total":2}}\n',
+    "progress of nonsense": '{"jsonrpc":"2.0","method":"task.progress",'
+    '"params":{"id":"x","run":{},"done":-1}}\n',
+    "snooze of nobody": '{"jsonrpc":"2.0","method":"task.snooze",'
+    '"params":{"id":999999,"run":7,"delay_ms":-5}}\n',
+    "a second hello": '{"jsonrpc":"2.0","method":"worker.hello",'
+    '"params":{"protocol":1,"names":["x"],"threads":9999,"pid":1}}\n',
+    "a hello of nonsense": '{"jsonrpc":"2.0","method":"worker.hello",'
+    '"params":[]}\n',
+}
+
+
+@pytest.mark.parametrize("text", NONSENSE.values(), ids=NONSENSE.keys())
+def test_nonsense_of_a_worker_harms_nothing(daemon, gate, text):
+    """It may cost the worker its life, but no task and no other worker."""
+    with daemon.client() as client:
+        broker = client.rpc("server.info")["broker_pid"]
+        args = {"text": text, "times": 3, **gate.args}
+        assert client.call("blurt", args)["state"] == "succeeded"
+        daemon.wait_workers(2)
+        ids = [client.submit("whoami") for _ in range(20)]
+        assert all(t["state"] == "succeeded" for t in client.wait(*ids))
+        assert client.rpc("server.info")["broker_pid"] == broker
+
+
+def test_endless_line_of_a_worker_is_bounded(daemon, gate):
+    with daemon.client() as client:
+        broker = client.rpc("server.info")["broker_pid"]
+        grown = Growth(broker)
+        args = {"text": "x" * 100000, "times": 200, **gate.args}
+        assert client.call("blurt", args)["state"] == "succeeded"
+        assert client.rpc("server.info")["broker_pid"] == broker
+        grown.assert_below(16 << 20)
+
+
+# Workers that do not start
+
+FLAPPING = """#include <ganger/handler.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int
+init(void)
+{
+	if (access("%s", F_OK) == 0)
+		%s;
+	return 0;
+}
+
+static const struct ganger_handler handlers[] = {{NULL, NULL}};
+const struct ganger_module ganger_module = {.abi = GANGER_MODULE_ABI,
+    .name = "flapping", .handlers = handlers, .init = init};
+"""
+
+
+def two_pools(module):
+    return (
+        'pool "good" { processes = 1 queues = {"default"} }\n'
+        f'pool "bad" {{ processes = 2 queues = {{"bad"}} '
+        f'modules = {{"{module}"}} }}\n'
+    )
+
+
+def state_of(daemon, name):
+    (row,) = [r for r in daemon.rpc("pool.list") if r["name"] == name]
+    return row["state"]
+
+
+@pytest.mark.parametrize("death", ["abort()", "_exit(0)", "_exit(3)"])
+def test_pool_whose_workers_die_at_start_is_flapping(daemons, folder, death):
+    """The daemon answers promptly meanwhile, and the other pool works."""
+    cause = folder / "cause"
+    module = build_module(folder, "flapping", FLAPPING % (cause, death))
+    cause.touch()
+    daemon = daemons.start(two_pools(module))
+    wait_until(lambda: state_of(daemon, "bad") == "flapping", "it flaps")
+    with daemon.client() as client:
+        for _ in range(20):
+            start = time.monotonic()
+            client.rpc("server.ping")
+            assert time.monotonic() - start < seconds(0.1)
+        assert client.call("echo", 1)["result"] == 1
+        assert state_of(daemon, "good") == "up"
+    daemon.wait_log("(?i)flapping")
+
+
+def test_flapping_pool_recovers_when_the_cause_is_gone(daemons, folder):
+    cause = folder / "cause"
+    module = build_module(folder, "flapping", FLAPPING % (cause, "_exit(3)"))
+    cause.touch()
+    daemon = daemons.start(two_pools(module))
+    wait_until(lambda: state_of(daemon, "bad") == "flapping", "it flaps")
+    with daemon.client() as client:
+        waiting = client.submit("echo", 2, queue="bad")
+        cause.unlink()
+        (task,) = client.wait(waiting)
+        assert task["result"] == 2
+    wait_until(lambda: state_of(daemon, "bad") == "up", "it is up again")
+
+
+def test_worker_stuck_before_its_hello_is_killed(daemons, folder):
+    cause = folder / "cause"
+    module = build_module(folder, "stuck", FLAPPING % (cause, "pause()"))
+    cause.touch()
+    daemon = daemons.start(
+        two_pools(module).replace(
+            'queues = {"bad"}', 'queues = {"bad"} boot_timeout = "300ms"'
+        )
+    )
+    stuck = [
+        row["pid"]
+        for row in daemon.rpc("worker.list")
+        if row["pool"] == "bad"
+    ]
+    daemon.wait_log(r"bad/\d+.*boot_timeout|boot_timeout.*bad/\d+")
+    cause.unlink()
+    with daemon.client() as client:
+        assert client.call("echo", 1, queue="bad")["result"] == 1
+    wait_until(
+        lambda: not set(stuck) & set(daemon.pids()), "the stuck ones are gone"
+    )
+
+
+def test_stop_while_workers_flap(daemons, folder):
+    cause = folder / "cause"
+    module = build_module(folder, "flapping", FLAPPING % (cause, "_exit(3)"))
+    cause.touch()
+    daemon = daemons.start(two_pools(module))
+    wait_until(lambda: state_of(daemon, "bad") == "flapping", "it flaps")
+    daemon.stop(limit=seconds(5))
+
+
+def test_stop_while_workers_are_stuck_at_start(daemons, folder):
+    cause = folder / "cause"
+    module = build_module(folder, "stuck", FLAPPING % (cause, "pause()"))
+    cause.touch()
+    daemon = daemons.start(
+        two_pools(module), top='graceful_timeout = "1s"'
+    )
+    daemon.stop(limit=seconds(10))

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * handlers.c - what the black-box tests let workers do
+ *
+ * A gate is a file that does not exist yet: a task waits behind it until the
+ * test creates it, so that a test knows what is running without guessing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <ganger/handler.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static const char *
+text_of(const json_t *args, const char *name)
+{
+	const char *text;
+
+	text = json_string_value(json_object_get(args, name));
+	return text == NULL ? "" : text;
+}
+
+/* Who runs this, and as what. */
+static json_t *
+run_whoami(struct ganger_task *task, json_t *args)
+{
+	(void)args;
+	return json_pack("{s:i, s:i, s:I, s:s, s:i}", "pid", (int)getpid(),
+	    "tid", (int)syscall(SYS_gettid), "id",
+	    (json_int_t)ganger_task_id(task), "name", ganger_task_name(task),
+	    "attempt", (int)ganger_attempt(task));
+}
+
+/* {path}: wait for the gate to open. */
+static json_t *
+run_gate(struct ganger_task *task, json_t *args)
+{
+	const char *path = text_of(args, "path");
+
+	while (access(path, F_OK) < 0) {
+		if (!ganger_sleep(task, 2)) {
+			ganger_fail(task, 0, false, "cancelled");
+			return NULL;
+		}
+	}
+	return run_whoami(task, args);
+}
+
+/* {path}: wait for the gate, deaf to being cancelled. */
+static json_t *
+run_deaf(struct ganger_task *task, json_t *args)
+{
+	while (access(text_of(args, "path"), F_OK) < 0)
+		usleep(2000);
+	return run_whoami(task, args);
+}
+
+/* {path, text, ms}: add a line to a file, after a while. */
+static json_t *
+run_note(struct ganger_task *task, json_t *args)
+{
+	const char *path = text_of(args, "path");
+	char line[256];
+	int fd, n;
+
+	ganger_sleep(task, json_integer_value(json_object_get(args, "ms")));
+	n = snprintf(line, sizeof(line), "%s\n", text_of(args, "text"));
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, line, (size_t)n) != n) {
+		ganger_fail(
+		    task, errno, false, "%s: %s", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	close(fd);
+	return json_null();
+}
+
+/* {path, total, text}: report progress, then wait for the gate. */
+static json_t *
+run_progress(struct ganger_task *task, json_t *args)
+{
+	uint64_t total, i;
+
+	total = (uint64_t)json_integer_value(json_object_get(args, "total"));
+	for (i = 0; i <= total / 2; i++)
+		ganger_progress(task, i, total, text_of(args, "text"));
+	return run_gate(task, args);
+}
+
+/* {until}: fail in a way that is tried again, until attempt `until`. */
+static json_t *
+run_flaky(struct ganger_task *task, json_t *args)
+{
+	unsigned until;
+
+	until = (unsigned)json_integer_value(json_object_get(args, "until"));
+	if (ganger_attempt(task) >= until)
+		return run_whoami(task, args);
+	ganger_fail(task, (int)ganger_attempt(task), true, "attempt %u",
+	    ganger_attempt(task));
+	return NULL;
+}
+
+/* {path, delay_ms}: put the task aside once, then tell who ran it. */
+static json_t *
+run_snooze(struct ganger_task *task, json_t *args)
+{
+	const char *path = text_of(args, "path");
+
+	if (access(path, F_OK) == 0)
+		return run_whoami(task, args);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	ganger_snooze(
+	    task, json_integer_value(json_object_get(args, "delay_ms")));
+	return NULL;
+}
+
+/* Return nothing, and give no reason. */
+static json_t *
+run_nothing(struct ganger_task *task, json_t *args)
+{
+	(void)task;
+	(void)args;
+	return NULL;
+}
+
+static json_t *
+run_log(struct ganger_task *task, json_t *args)
+{
+	ganger_log(task, "%s", text_of(args, "text"));
+	return json_true();
+}
+
+/* {size}: a string of so many bytes. */
+static json_t *
+run_big(struct ganger_task *task, json_t *args)
+{
+	json_t *value;
+	size_t size;
+	char *text;
+
+	(void)task;
+	size = (size_t)json_integer_value(json_object_get(args, "size"));
+	text = malloc(size + 1);
+	if (text == NULL)
+		return NULL;
+	memset(text, 'x', size);
+	text[size] = '\0';
+	value = json_string(text);
+	free(text);
+	return value;
+}
+
+/* {path}: die by SIGKILL, once: the path is where that is remembered. */
+static json_t *
+run_die_once(struct ganger_task *task, json_t *args)
+{
+	int fd;
+
+	fd = open(text_of(args, "path"), O_WRONLY | O_CREAT | O_EXCL, 0600);
+	if (fd >= 0)
+		kill(getpid(), SIGKILL);
+	return run_whoami(task, args);
+}
+
+/* The worker's end of its channel: its one connected stream socket. */
+static int
+find_channel(void)
+{
+	struct sockaddr_storage sa;
+	socklen_t len;
+	int fd, type;
+
+	for (fd = 3; fd < 256; fd++) {
+		len = sizeof(type);
+		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+		    type != SOCK_STREAM)
+			continue;
+		len = sizeof(sa);
+		if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0)
+			return fd;
+	}
+	return -1;
+}
+
+/* {text, times, path}: say something of one's own to the broker, once. */
+static json_t *
+run_blurt(struct ganger_task *task, json_t *args)
+{
+	const char *text = text_of(args, "text");
+	json_int_t i, times;
+	size_t at, len;
+	ssize_t n;
+	int fd;
+
+	fd = open(text_of(args, "path"), O_WRONLY | O_CREAT | O_EXCL, 0600);
+	if (fd < 0)
+		return run_whoami(task, args);
+	close(fd);
+	fd = find_channel();
+	len = strlen(text);
+	times = json_integer_value(json_object_get(args, "times"));
+	for (i = 0; i < times; i++) {
+		for (at = 0; at < len; at += (size_t)n) {
+			n = send(fd, text + at, len - at, MSG_NOSIGNAL);
+			if (n < 0 && errno == EAGAIN)
+				n = 0;
+			else if (n < 0)
+				return json_string(strerror(errno));
+		}
+	}
+	if (json_is_true(json_object_get(args, "die")))
+		kill(getpid(), SIGKILL);
+	return run_whoami(task, args);
+}
+
+static const struct ganger_handler handlers[] = {
+    {"whoami", run_whoami},
+    {"gate", run_gate},
+    {"deaf", run_deaf},
+    {"note", run_note},
+    {"progress", run_progress},
+    {"flaky", run_flaky},
+    {"snooze", run_snooze},
+    {"nothing", run_nothing},
+    {"log", run_log},
+    {"big", run_big},
+    {"die_once", run_die_once},
+    {"blurt", run_blurt},
+    {NULL, NULL},
+};
+
+const struct ganger_module ganger_module = {
+    .abi = GANGER_MODULE_ABI,
+    .name = "handlers",
+    .handlers = handlers,
+};
