@@ -19,7 +19,7 @@ struct buf {
 	size_t end;   /* always <= cap */
 	size_t cap;
 	size_t max; /* most bytes held at once */
-	int error;  /* 0, -ENOMEM or -ENOBUFS (over max); sticky */
+	int error;  /* 0, -ENOMEM, -ENOBUFS (over max), or a writer's; sticky */
 };
 
 /* Set up an empty buffer that refuses to hold over max bytes. */

@@ -8,6 +8,7 @@
 #include "ipc/json.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,58 @@ buf_add_json_str(struct buf *b, const char *s, size_t len)
 	buf_addc(b, '"');
 }
 
+/* The length of the UTF-8 sequence at s, or 0 when it is none (RFC 3629). */
+static size_t
+utf8_length(const unsigned char *s, size_t left)
+{
+	size_t n, i;
+
+	if (s[0] < 0x80)
+		return s[0] != 0;
+	if (s[0] >= 0xc2 && s[0] <= 0xdf)
+		n = 2;
+	else if ((s[0] & 0xf0) == 0xe0)
+		n = 3;
+	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+		n = 4;
+	else
+		return 0;
+	if (n > left)
+		return 0;
+	for (i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+/* True when s is UTF-8 that every reader takes: without a NUL. */
+static bool
+is_utf8(const char *s, size_t len)
+{
+	const unsigned char *u = (const unsigned char *)s;
+	size_t i, n;
+
+	for (i = 0; i < len; i += n) {
+		n = utf8_length(u + i, len - i);
+		if (n == 0)
+			return false;
+	}
+	return true;
+}
+
+/* A handler can make a string of any bytes, which no reader would take. */
+static void
+add_checked_str(struct buf *b, const char *s, size_t len)
+{
+	if (is_utf8(s, len))
+		buf_add_json_str(b, s, len);
+	else if (b->error == 0)
+		b->error = -EILSEQ;
+}
+
 /*
  * Append the shortest of 15 to 17 significant digits that reads back as v, with
  * a mark of being real where it would look like an integer.
@@ -112,7 +165,7 @@ add_object(struct buf *b, json_t *object, unsigned depth)
 	buf_addc(b, '{');
 	json_object_foreach(object, key, member) {
 		buf_adds(b, comma);
-		buf_add_json_str(b, key, strlen(key));
+		add_checked_str(b, key, strlen(key));
 		buf_addc(b, ':');
 		add_value(b, member, depth);
 		comma = ",";
@@ -136,8 +189,7 @@ add_value(struct buf *b, json_t *v, unsigned depth)
 		add_array(b, v, depth + 1);
 		break;
 	case JSON_STRING:
-		buf_add_json_str(
-		    b, json_string_value(v), json_string_length(v));
+		add_checked_str(b, json_string_value(v), json_string_length(v));
 		break;
 	case JSON_INTEGER:
 		buf_add_int(b, json_integer_value(v));
@@ -197,33 +249,6 @@ json_text(const json_t *value, size_t max, size_t *len_out)
 	text = buf_steal(&b, len_out);
 	buf_done(&b);
 	return text;
-}
-
-/* The length of the UTF-8 sequence at s, or 0 when it is none (RFC 3629). */
-static size_t
-utf8_length(const unsigned char *s, size_t left)
-{
-	size_t n, i;
-
-	if (s[0] < 0x80)
-		return s[0] != 0;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		n = 2;
-	else if ((s[0] & 0xf0) == 0xe0)
-		n = 3;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		n = 4;
-	else
-		return 0;
-	if (n > left)
-		return 0;
-	for (i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
 }
 
 char *

@@ -23,7 +23,8 @@
 /*
  * Append value as compact JSON, real numbers with as few digits as read back
  * the same.  value is borrowed.  What is nested deeper than JSON_DEPTH_MAX, in
- * a circle for one, fails as too large.
+ * a circle for one, fails as too large; a string that is not UTF-8, or has a
+ * NUL, with -EILSEQ.
  */
 void buf_add_json(struct buf *b, const json_t *value);
 
