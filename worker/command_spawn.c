@@ -19,6 +19,7 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -164,20 +165,25 @@ launch_done(struct launch *l)
 	free(l->envp);
 }
 
-/* In the child: every signal as a fresh program expects it. */
+/*
+ * In the child: every signal as a fresh program expects it.  Past the C
+ * library, which does not touch its own two (32 and 33): they may have come
+ * ignored from whoever started the daemon, and would stay so.  A zeroed
+ * kernel_sigaction is the default action.
+ */
 static void
 reset_signals(void)
 {
-	struct sigaction sa;
+	static const char default_action[128];
+	sigset_t none;
 	int sig;
 
-	memset(&sa, 0, sizeof(sa));
-	sa.sa_handler = SIG_DFL;
-	/* Fails for KILL, STOP and the C library's own, as it should. */
+	/* Fails for KILL and STOP, as it should. */
 	for (sig = 1; sig < NSIG; sig++)
-		(void)sigaction(sig, &sa, NULL);
-	sigemptyset(&sa.sa_mask);
-	(void)sigprocmask(SIG_SETMASK, &sa.sa_mask, NULL);
+		(void)syscall(SYS_rt_sigaction, sig, default_action, NULL,
+		    (size_t)(NSIG - 1) / 8);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* In the child: become the program.  Returns only on failure. */

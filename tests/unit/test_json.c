@@ -217,7 +217,7 @@ value_in_a_circle_fails_instead_of_going_round(void **state)
 	struct buf b;
 
 	(void)state;
-	json_array_append(value, json_array());
+	json_array_append_new(value, json_array());
 	json_array_append(json_array_get(value, 0), value);
 	buf_init(&b, SIZE_MAX);
 	buf_add_json(&b, value);
