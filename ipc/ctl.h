@@ -11,7 +11,8 @@
  *   worker.gone    pid, status (text), signal or exit
  *   worker.retire  pid: give it no more tasks, then the pill
  *   listener       the listening socket: serve
- *   stop           mode "graceful" | "quick"
+ *   stop           mode "graceful" | "abort" (workers are being aborted) |
+ *                  "quick"
  *   pool.state     pool, state "up" | "flapping"
  *   log.reopen
  * broker → master
@@ -19,7 +20,7 @@
  *   worker.hello   pid: the worker can take tasks
  *   worker.served  pid: it has finished its first task
  *   worker.retired pid: it was given the pill, replace it when it ends
- *   worker.kill    pid, why
+ *   worker.kill    pid, why, at_fault (else it is no death of the worker's)
  *   stop           mode, as a client asked
  *   drained        every worker has had its pill
  */

@@ -30,7 +30,13 @@ static struct {
 	enum log_format format;
 	char name[64];
 	char path[PATH_MAX]; /* empty: stderr */
-} state = {.fd = STDERR_FILENO, .level = LOG_INFO, .name = "gangerd"};
+	uid_t uid;
+	gid_t gid;
+} state = {.fd = STDERR_FILENO,
+    .level = LOG_INFO,
+    .name = "gangerd",
+    .uid = (uid_t)-1,
+    .gid = (gid_t)-1};
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
@@ -40,7 +46,20 @@ open_path(const char *path)
 	int fd;
 
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	if (geteuid() == 0)
+		(void)!fchown(fd, state.uid, state.gid);
+	return fd;
+}
+
+void
+log_set_owner(uid_t uid, gid_t gid)
+{
+	state.uid = uid;
+	state.gid = gid;
+	if (state.path[0] != '\0' && geteuid() == 0)
+		(void)!fchown(state.fd, uid, gid);
 }
 
 int

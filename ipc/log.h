@@ -10,6 +10,7 @@
 #define GANGER_IPC_LOG_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_TEXT, LOG_JSON };
@@ -19,6 +20,12 @@ enum log_format { LOG_TEXT, LOG_JSON };
  * then as before.  path is copied.
  */
 int log_open(const char *path);
+
+/*
+ * Give the file to a user, now and whenever root opens it anew, so that
+ * processes that have become that user can do so as well.  -1: leave as it is.
+ */
+void log_set_owner(uid_t uid, gid_t gid);
 
 /* Open the file anew (after a rotation); on failure the old one stays. */
 int log_reopen(void);

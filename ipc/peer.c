@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define SCRATCH_SIZE (64 * 1024)
+#define DEAF_LOOK    1.0 /* s between looks at peers that are not read */
 #define OUT_KEEP     (64 * 1024) /* memory that an idle peer may hold on to */
 
 /* Hand out the frames that the reader holds, until the peer is paused. */
@@ -53,22 +54,70 @@ has_hung_up(int fd)
 	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP) != 0;
 }
 
+/*
+ * Nothing tells when a peer that is not read hangs up: look now and then.  One
+ * that is paused may still have sent something, and gets a second look.
+ */
+static void
+on_look(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct peer_group *g = w->data;
+	struct peer *p, *next;
+
+	(void)revents;
+	for (p = TAILQ_FIRST(&g->deaf); p != NULL; p = next) {
+		next = TAILQ_NEXT(p, deaf_entry);
+		if (!has_hung_up(p->fd))
+			continue;
+		if (p->eof || p->hung_up)
+			peer_close(p, NULL);
+		p->hung_up = true;
+	}
+	if (TAILQ_EMPTY(&g->deaf))
+		ev_timer_stop(loop, w);
+}
+
+static void
+go_deaf(struct peer *p)
+{
+	struct peer_group *g = p->group;
+
+	ev_io_stop(g->loop, &p->rd);
+	if (p->deaf)
+		return;
+	p->deaf = true;
+	p->hung_up = false;
+	TAILQ_INSERT_TAIL(&g->deaf, p, deaf_entry);
+	if (!ev_is_active(&g->look))
+		ev_timer_again(g->loop, &g->look);
+}
+
+static void
+hear_again(struct peer *p)
+{
+	if (p->deaf)
+		TAILQ_REMOVE(&p->group->deaf, p, deaf_entry);
+	p->deaf = false;
+	ev_io_start(p->group->loop, &p->rd);
+}
+
 static void
 at_eof(struct peer *p)
 {
 	char newline[] = "\n";
 
-	ev_io_stop(p->group->loop, &p->rd);
 	p->eof = true;
+	go_deaf(p);
 	if (p->ops->take_tail && line_reader_pending(p->in) > 0 &&
 	    line_reader_feed(p->in, newline, 1) == 0)
 		take_lines(p);
 	if (!peer_is_open(p) || p->draining)
 		return;
-	if (p->ops->on_eof != NULL && !has_hung_up(p->fd))
-		p->ops->on_eof(p);
-	else
+	if (p->ops->on_eof == NULL || has_hung_up(p->fd)) {
 		peer_close(p, NULL);
+		return;
+	}
+	p->ops->on_eof(p);
 }
 
 /* Read once.  True when more may be there. */
@@ -103,11 +152,7 @@ on_readable(struct ev_loop *loop, struct ev_io *w, int revents)
 	struct peer *p = w->data;
 
 	(void)loop;
-	if (revents & EV_CUSTOM) {
-		/* Frames are left from before a pause. */
-		take_lines(p);
-		return;
-	}
+	(void)revents;
 	if (!p->paused)
 		(void)read_some(p);
 }
@@ -167,6 +212,19 @@ send_dirty(struct peer_group *g)
 	}
 }
 
+/* Take the frames that were left from before a pause. */
+static void
+serve_resumed(struct peer_group *g)
+{
+	struct peer *p;
+
+	while ((p = TAILQ_FIRST(&g->resumed)) != NULL) {
+		TAILQ_REMOVE(&g->resumed, p, resumed_entry);
+		p->resuming = false;
+		take_lines(p);
+	}
+}
+
 static void
 bury_gone(struct peer_group *g)
 {
@@ -191,13 +249,14 @@ on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
 	(void)loop;
 	(void)revents;
 	do {
+		serve_resumed(g);
 		if (g->on_turn != NULL)
 			g->on_turn(g->arg);
 		send_dirty(g);
 		/* An owner that goes may be what on_turn waits for. */
 		again = !TAILQ_EMPTY(&g->gone);
 		bury_gone(g);
-	} while (again || !TAILQ_EMPTY(&g->dirty));
+	} while (again || !TAILQ_EMPTY(&g->dirty) || !TAILQ_EMPTY(&g->resumed));
 }
 
 int
@@ -213,6 +272,10 @@ peer_group_init(struct peer_group *g, struct ev_loop *loop,
 	g->arg = arg;
 	TAILQ_INIT(&g->dirty);
 	TAILQ_INIT(&g->gone);
+	TAILQ_INIT(&g->resumed);
+	TAILQ_INIT(&g->deaf);
+	ev_timer_init(&g->look, on_look, 0., DEAF_LOOK);
+	g->look.data = g;
 	ev_prepare_init(&g->prepare, on_prepare);
 	g->prepare.data = g;
 	ev_prepare_start(loop, &g->prepare);
@@ -226,6 +289,7 @@ peer_group_done(struct peer_group *g)
 		return;
 	bury_gone(g);
 	ev_prepare_stop(g->loop, &g->prepare);
+	ev_timer_stop(g->loop, &g->look);
 	free(g->scratch);
 	g->scratch = NULL;
 }
@@ -267,7 +331,7 @@ peer_pause(struct peer *p)
 	if (p->paused || !peer_is_open(p))
 		return;
 	p->paused = true;
-	ev_io_stop(p->group->loop, &p->rd);
+	go_deaf(p);
 }
 
 void
@@ -277,9 +341,11 @@ peer_resume(struct peer *p)
 		return;
 	p->paused = false;
 	if (!p->eof)
-		ev_io_start(p->group->loop, &p->rd);
-	if (line_reader_pending(p->in) > 0)
-		ev_feed_event(p->group->loop, &p->rd, EV_CUSTOM);
+		hear_again(p);
+	if (line_reader_pending(p->in) > 0 && !p->resuming) {
+		p->resuming = true;
+		TAILQ_INSERT_TAIL(&p->group->resumed, p, resumed_entry);
+	}
 }
 
 void
@@ -306,6 +372,10 @@ peer_close(struct peer *p, const char *reason)
 	p->reason = reason;
 	if (p->listed)
 		TAILQ_REMOVE(&p->group->dirty, p, entry);
-	p->listed = false;
+	if (p->resuming)
+		TAILQ_REMOVE(&p->group->resumed, p, resumed_entry);
+	if (p->deaf)
+		TAILQ_REMOVE(&p->group->deaf, p, deaf_entry);
+	p->listed = p->resuming = p->deaf = false;
 	TAILQ_INSERT_TAIL(&p->group->gone, p, entry);
 }

@@ -29,6 +29,9 @@ struct peer_group {
 	struct ev_prepare prepare;
 	struct peer_list dirty;     /* have output that was not tried yet */
 	struct peer_list gone;      /* closed, on_gone is due */
+	struct peer_list resumed;   /* hold frames from before a pause */
+	struct peer_list deaf;      /* not read now: paused, or at their end */
+	struct ev_timer look;       /* at the deaf, while there are any */
 	char *scratch;              /* owned; one read lands here */
 	void (*on_turn)(void *arg); /* before the output is sent; may be NULL */
 	void *arg;
@@ -64,7 +67,11 @@ struct peer {
 	bool eof;
 	bool listed;   /* on group->dirty */
 	bool draining; /* inside peer_drain: closing is left to the caller */
-	TAILQ_ENTRY(peer) entry;
+	bool resuming; /* on group->resumed */
+	bool deaf;     /* on group->deaf */
+	bool hung_up;  /* while paused, at the last look */
+	TAILQ_ENTRY(peer) entry; /* of dirty, or gone */
+	TAILQ_ENTRY(peer) resumed_entry, deaf_entry;
 };
 
 /*

@@ -186,6 +186,7 @@ set_up_log(const struct options *o, const struct config *c)
 
 	log_set_level(o->debug ? LOG_DEBUG : c->log_level);
 	log_set_format(c->log_format);
+	log_set_owner(c->account.uid, c->account.gid);
 	r = log_open(c->log_file);
 	if (r < 0)
 		log_error("log_file %s: %s", c->log_file, strerror(-r));

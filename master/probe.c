@@ -18,6 +18,7 @@
 #include "ipc/json.h"
 #include "master/roles.h"
 #include "master/supervisor/slot.h"
+#include "master/supervisor/spawn.h"
 #include "worker/check.h"
 
 #define ANSWER_MAX ((size_t)64 * 1024 * 1024)
@@ -51,35 +52,35 @@ add_text(struct buf *out, const struct buf *text)
 	free(utf8);
 }
 
-/* In the child: write [{"names": […], "mistakes": "…"}, …]. */
+/* In the child: write {"names": [...], "mistakes": "..."}. */
 static _Noreturn void
-probe_child(const struct config *c, int fd)
+probe_child(const struct config *c, const struct config_pool *pool, int fd)
 {
+	struct config_account account = config_account_of(c, pool);
 	struct buf answer, names, mistakes;
 	struct role_worker worker;
-	size_t i;
+	int r;
 
 	buf_init(&answer, ANSWER_MAX);
 	buf_init(&names, ANSWER_MAX);
 	buf_init(&mistakes, ANSWER_MAX);
-	buf_addc(&answer, '[');
-	for (i = 0; i < c->n_pools; i++) {
-		if (role_worker_init(&worker, c, &c->pools[i], 0, -1) < 0)
-			_exit(1);
-		buf_reset(&names);
-		buf_reset(&mistakes);
-		if (worker_check(&worker.settings, &names, &mistakes) < 0) {
-			buf_reset(&names);
-			buf_adds(&names, "[]");
-		}
-		buf_adds(&answer, i == 0 ? "{\"names\":" : ",{\"names\":");
+	if (role_worker_init(&worker, c, pool, 0, -1) < 0)
+		_exit(1);
+	/* Loading runs a module's code: as the user that its pool has. */
+	r = spawn_take_account(&account);
+	if (r < 0)
+		buf_printf(
+		    &mistakes, "can't become its user: %s", strerror(-r));
+	else
+		r = worker_check(&worker.settings, &names, &mistakes);
+	buf_adds(&answer, "{\"names\":");
+	if (r < 0)
+		buf_adds(&answer, "[]");
+	else
 		buf_add(&answer, buf_head(&names), buf_len(&names));
-		buf_adds(&answer, ",\"mistakes\":");
-		add_text(&answer, &mistakes);
-		buf_addc(&answer, '}');
-		role_worker_done(&worker);
-	}
-	buf_addc(&answer, ']');
+	buf_adds(&answer, ",\"mistakes\":");
+	add_text(&answer, &mistakes);
+	buf_addc(&answer, '}');
 	if (buf_error(&answer) < 0)
 		_exit(1);
 	write_all(fd, &answer);
@@ -104,52 +105,53 @@ read_all(int fd, struct buf *out)
 	}
 }
 
-/* Split the child's answer into names and mistakes. */
-static int
-take_answer(const struct config *c, const struct buf *answer,
-    json_t **names_out, struct buf *mistakes_out)
+/* Append the child's mistakes, a line each, with the place in front. */
+static void
+add_mistakes(const struct config *c, const struct config_pool *pool,
+    const char *text, struct buf *out)
 {
-	json_t *root, *names, *item;
-	const char *text, *end;
-	bool wrong = false;
-	size_t i;
+	const char *end;
+
+	while (*text != '\0') {
+		end = strchrnul(text, '\n');
+		buf_printf(out, "%s%spool \"%s\": %.*s\n",
+		    c->path == NULL ? "" : c->path, c->path == NULL ? "" : ": ",
+		    pool->name, (int)(end - text), text);
+		text = *end == '\0' ? end : end + 1;
+	}
+}
+
+/* Take the child's answer apart: add the names, or the mistakes. */
+static int
+take_answer(const struct config *c, const struct config_pool *pool,
+    const struct buf *answer, json_t *names, struct buf *mistakes_out)
+{
+	const char *mistakes;
+	json_t *root, *list;
+	int r;
 
 	root = json_loadb(
 	    buf_head(answer), buf_len(answer), JSON_READ_FLAGS, NULL);
-	names = json_array();
-	if (json_array_size(root) != c->n_pools || names == NULL) {
-		json_decref(root);
-		json_decref(names);
-		return -EPROTO;
-	}
-	json_array_foreach(root, i, item) {
-		json_array_append(names, json_object_get(item, "names"));
-		text = json_string_value(json_object_get(item, "mistakes"));
-		for (; text != NULL && *text != '\0'; text = end + 1) {
-			wrong = true;
-			end = strchrnul(text, '\n');
-			buf_printf(mistakes_out, "pool \"%s\": %.*s\n",
-			    c->pools[i].name, (int)(end - text), text);
-			if (*end == '\0')
-				break;
-		}
+	list = json_object_get(root, "names");
+	mistakes = json_string_value(json_object_get(root, "mistakes"));
+	if (!json_is_array(list) || mistakes == NULL) {
+		r = -EPROTO;
+	} else if (mistakes[0] != '\0') {
+		add_mistakes(c, pool, mistakes, mistakes_out);
+		r = -EINVAL;
+	} else {
+		r = json_array_append(names, list) < 0 ? -ENOMEM : 0;
 	}
 	json_decref(root);
-	if (wrong) {
-		json_decref(names);
-		return -EINVAL;
-	}
-	*names_out = names;
-	return 0;
+	return r;
 }
 
-int
-probe_pools(
-    const struct config *c, json_t **names_out, struct buf *mistakes_out)
+/* Run the child for one pool and read what it says, and its status. */
+static int
+ask_child(const struct config *c, const struct config_pool *pool,
+    struct buf *answer, int *status_out)
 {
-	char text[96];
-	struct buf answer;
-	int fds[2], status, r;
+	int fds[2], r;
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
@@ -164,22 +166,60 @@ probe_pools(
 	}
 	if (pid == 0) {
 		close(fds[0]);
-		probe_child(c, fds[1]);
+		probe_child(c, pool, fds[1]);
 	}
 	close(fds[1]);
-	buf_init(&answer, ANSWER_MAX);
-	r = read_all(fds[0], &answer);
+	r = read_all(fds[0], answer);
 	close(fds[0]);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	while (waitpid(pid, status_out, 0) < 0 && errno == EINTR)
 		continue;
+	return r;
+}
+
+static int
+probe_pool(const struct config *c, const struct config_pool *pool,
+    json_t *names, struct buf *mistakes_out)
+{
+	char text[96];
+	struct buf answer;
+	int status, r;
+
+	buf_init(&answer, ANSWER_MAX);
+	r = ask_child(c, pool, &answer, &status);
 	if (r == 0 && status != 0) {
 		slot_describe_status(status, text, sizeof(text));
-		buf_printf(mistakes_out,
-		    "loading the pools' modules: the process was %s\n", text);
+		add_mistakes(c, pool, "loading its modules: the process was",
+		    mistakes_out);
+		buf_cut(mistakes_out, buf_len(mistakes_out) - 1);
+		buf_printf(mistakes_out, " %s\n", text);
 		r = -EINVAL;
 	}
 	if (r == 0)
-		r = take_answer(c, &answer, names_out, mistakes_out);
+		r = take_answer(c, pool, &answer, names, mistakes_out);
 	buf_done(&answer);
 	return r;
+}
+
+int
+probe_pools(
+    const struct config *c, json_t **names_out, struct buf *mistakes_out)
+{
+	json_t *names;
+	size_t i;
+	int r, first;
+
+	names = json_array();
+	if (names == NULL)
+		return -ENOMEM;
+	for (i = 0, first = 0; i < c->n_pools; i++) {
+		r = probe_pool(c, &c->pools[i], names, mistakes_out);
+		if (r < 0 && first == 0)
+			first = r;
+	}
+	if (first < 0) {
+		json_decref(names);
+		return first;
+	}
+	*names_out = names;
+	return 0;
 }

@@ -196,21 +196,26 @@ raise_fd_limit(unsigned max_clients)
 
 /*
  * SIGTERM comes when the master has died.  The closed control channel says so
- * too, and ends the broker in order; this sees to it that it ends.
+ * too, and ends the broker in order; this sees to it that it ends.  From
+ * anybody else it means nothing: a stop is the master's to order.
  */
+static pid_t watched_pid;
+
 static void
 on_orphaned(int signo)
 {
 	(void)signo;
-	alarm(1);
+	if (getppid() != watched_pid)
+		alarm(1);
 }
 
 static void
-watch_master(void)
+watch_master(pid_t master_pid)
 {
 	struct sigaction sa;
 	sigset_t set;
 
+	watched_pid = master_pid;
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_handler = on_orphaned;
 	sa.sa_flags = SA_RESTART;
@@ -231,6 +236,7 @@ role_run_broker(void *arg, int ctl_fd)
 	    .max_message = (size_t)c->max_message,
 	    .max_clients = c->max_clients,
 	    .max_queued = c->max_queued,
+	    .max_bytes = c->max_bytes,
 	    .result_ttl_ms = c->result_ttl_ms,
 	    .failed_ttl_ms = c->failed_ttl_ms,
 	    .max_finished = c->max_finished,
@@ -240,7 +246,7 @@ role_run_broker(void *arg, int ctl_fd)
 	};
 	int status;
 
-	watch_master();
+	watch_master(r->master_pid);
 	raise_fd_limit(c->max_clients);
 	fill_pools(r, &s);
 	fill_queues(c, &s);
@@ -300,9 +306,6 @@ take_surroundings(const struct config_pool *pool)
 		log_error("chdir %s: %s", pool->chdir, strerror(errno));
 		return -errno;
 	}
-	errno = 0;
-	if (pool->nice != 0 && nice(pool->nice) == -1 && errno != 0)
-		log_warn("nice %d: %s", pool->nice, strerror(errno));
 	return 0;
 }
 

@@ -24,6 +24,8 @@ HANG = int(LIMIT * 2) + 120
 
 
 def pytest_sessionstart(session):
+    # Also when the tests are ended from outside, what they started goes.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not GANGERD.exists():
         raise pytest.UsageError(f"{GANGERD} is not built")
 

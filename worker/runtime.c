@@ -293,6 +293,17 @@ on_quick_end(struct ev_loop *loop, struct ev_timer *w, int revents)
 }
 
 static void
+reopen_log(void)
+{
+	int r;
+
+	r = log_reopen();
+	if (r < 0)
+		log_error(
+		    "can't open the log file anew: %s", strerrordesc_np(-r));
+}
+
+static void
 on_signal(struct ev_loop *loop, struct ev_io *w, int revents)
 {
 	struct runtime *rt = w->data;
@@ -302,7 +313,7 @@ on_signal(struct ev_loop *loop, struct ev_io *w, int revents)
 	(void)revents;
 	while (read(rt->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
 		if (si.ssi_signo == SIGUSR1)
-			(void)log_reopen();
+			reopen_log();
 		else
 			start_cutting(rt);
 	}

@@ -124,9 +124,12 @@ take_stop(struct broker *b, json_t *msg)
 	if (mode != NULL && strcmp(mode, "quick") == 0) {
 		if (b->phase >= BROKER_QUITTING)
 			return;
+		b->cutting = true;
 		b->phase = BROKER_QUITTING;
 		ev_timer_set(&b->leave_timer, QUIT_WAIT, 0.);
 		ev_timer_start(b->loop, &b->leave_timer);
+	} else if (mode != NULL && strcmp(mode, "abort") == 0) {
+		b->cutting = true;
 	} else if (b->phase == BROKER_SERVING) {
 		b->phase = BROKER_DRAINING;
 		log_info("draining; tasks that wait: %llu",
@@ -144,6 +147,15 @@ take_pool_state(struct broker *b, json_t *msg)
 	for (i = 0; pool != NULL && state != NULL && i < b->n_crews; i++)
 		if (strcmp(b->crews[i].settings->name, pool) == 0)
 			b->crews[i].flapping = strcmp(state, "flapping") == 0;
+}
+
+static void
+reopen_log(void)
+{
+	int r = log_reopen();
+
+	if (r < 0)
+		log_error("can't open the log file anew: %s", strerror(-r));
 }
 
 static void
@@ -170,7 +182,7 @@ on_order(void *arg, const char *name, json_t *msg, int fd)
 	else if (strcmp(name, "pool.state") == 0)
 		take_pool_state(b, msg);
 	else if (strcmp(name, "log.reopen") == 0)
-		(void)log_reopen();
+		reopen_log();
 	else
 		log_error("unknown order %s", name);
 }

@@ -54,6 +54,7 @@ struct broker {
 	struct store *store;
 	struct task_tree tasks; /* that have not ended; owns a reference each */
 	size_t n_tasks;
+	uint64_t n_bytes;   /* sum of n_charged over tasks */
 	uint64_t n_waiting; /* tasks that are ready or scheduled */
 	uint64_t seq;       /* last one given to a task that became ready */
 	struct delay timers;
@@ -62,11 +63,13 @@ struct broker {
 	struct conn_list conns;
 	unsigned n_conns;
 	unsigned n_waiters;
+	size_t n_links;     /* ids in them */
 	struct buf discard; /* answers that nobody wants end here */
 	struct broker_stats stats;
 	enum broker_phase phase;
 	struct ev_timer leave_timer;
 	bool told_drained;
+	bool cutting; /* workers are stopped with their tasks in them */
 };
 
 /*

@@ -61,8 +61,11 @@ release(struct chan *c, struct task *t)
 	c->crew->n_running--;
 	c->free_slots[c->threads - c->n_running - 1] = slot;
 	t->chan = NULL;
-	if (c->n_running == 0)
+	if (c->n_running == 0) {
 		c->alone = false;
+		if (c->crew->kept == c)
+			c->crew->kept = NULL;
+	}
 	crew_sort(c->crew, c);
 }
 
@@ -327,6 +330,8 @@ chan_free(struct chan *c)
 	if (c == NULL)
 		return;
 	set_state(c, CHAN_LOST);
+	if (c->crew->kept == c)
+		c->crew->kept = NULL;
 	TAILQ_REMOVE(&c->crew->chans, c, entry);
 	c->crew->n_chans--;
 	free(c->runs);

@@ -93,7 +93,8 @@ void chan_free(struct chan *c);
 static inline bool
 chan_is_free(const struct chan *c)
 {
-	return c->state == CHAN_UP && c->n_running < c->threads && !c->alone;
+	return c->state == CHAN_UP && c->n_running < c->threads && !c->alone &&
+	       peer_is_open(&c->peer);
 }
 
 /* Send t, which is running from here on; chan_is_free(c) or c->alone. */

@@ -35,11 +35,15 @@ conn_of(struct peer *p)
 static void
 regulate(struct conn *c)
 {
-	size_t waiting = buf_len(&c->peer.out);
+	size_t waiting = buf_len(&c->peer.out) + c->n_batched;
 
-	if (c->n_calls >= OPEN_MAX || waiting > OUT_PAUSE)
+	if (c->n_calls >= OPEN_MAX)
+		c->full = true;
+	else if (c->n_calls <= OPEN_RESUME)
+		c->full = false;
+	if (c->full || waiting > OUT_PAUSE)
 		peer_pause(&c->peer);
-	else if (c->n_calls <= OPEN_RESUME && waiting <= OUT_PAUSE / 2)
+	else if (waiting <= OUT_PAUSE / 2)
 		peer_resume(&c->peer);
 }
 
@@ -60,6 +64,8 @@ batch_release(struct call *call)
 	if (--batch->n_open > 0)
 		return;
 	len = buf_len(&batch->out);
+	if (call->conn != NULL)
+		call->conn->n_batched -= len;
 	if (call->conn != NULL && len > 0) {
 		struct buf *out = &call->conn->peer.out;
 
@@ -151,6 +157,7 @@ close_answer(struct call *call)
 		/* In a batch a comma, not the newline, ends an answer. */
 		buf_cut(out, buf_len(out) - 1);
 		buf_addc(out, ',');
+		call->conn->n_batched += buf_len(out) - call->out_at;
 	}
 	call_free(call);
 }

@@ -49,6 +49,9 @@ struct conn {
 	unsigned may; /* bit c: may call methods of enum broker_class c */
 	LIST_HEAD(, call) calls;
 	unsigned n_calls;
+	bool full; /* OPEN_MAX calls were reached, and not enough ended */
+	size_t n_batched; /* bytes of answers in batches that are open */
+	size_t n_links;   /* ids that its open waits wait for */
 	TAILQ_ENTRY(conn) entry;
 };
 

@@ -81,38 +81,58 @@ crew_charge(struct crew *w, struct crew_source *source)
 }
 
 struct chan *
-crew_free_chan(const struct crew *w)
+crew_free_chan(struct crew *w)
 {
-	return TAILQ_FIRST(&w->idle);
+	struct chan *c;
+
+	/* A channel may have closed since it was put here. */
+	while ((c = TAILQ_FIRST(&w->idle)) != NULL && !chan_is_free(c))
+		crew_sort(w, c);
+	return c;
 }
 
 struct chan *
 crew_lone_chan(struct crew *w)
 {
 	struct chan *c, *best;
-	bool kept;
+	bool emptying;
 
 	best = NULL;
-	kept = false;
+	emptying = false;
 	TAILQ_FOREACH(c, &w->chans, entry) {
-		if (c->state != CHAN_UP)
+		if (c->state != CHAN_UP || !peer_is_open(&c->peer))
 			continue;
 		if (c->n_running == 0) {
+			if (c == w->kept)
+				w->kept = NULL;
 			c->alone = true;
 			crew_sort(w, c);
 			return c;
 		}
 		/* One that is alone already will be empty without our help. */
 		if (c->alone)
-			kept = true;
+			emptying = true;
 		else if (best == NULL || c->n_running < best->n_running)
 			best = c;
 	}
-	if (best != NULL && !kept) {
+	if (best != NULL && !emptying) {
+		w->kept = best;
 		best->alone = true;
 		crew_sort(w, best);
 	}
 	return NULL;
+}
+
+void
+crew_release_kept(struct crew *w)
+{
+	struct chan *c = w->kept;
+
+	if (c == NULL)
+		return;
+	w->kept = NULL;
+	c->alone = false;
+	crew_sort(w, c);
 }
 
 void

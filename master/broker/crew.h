@@ -37,6 +37,7 @@ struct crew {
 	struct chan_list chans;    /* all that live */
 	struct chan_list idle;     /* chan_is_free, longest unfed first */
 	struct task_list suspects; /* ready, to run alone */
+	struct chan *kept;         /* being emptied for a suspect, or NULL */
 	unsigned n_chans;
 	unsigned n_up; /* chans in CHAN_UP */
 	unsigned n_running;
@@ -62,13 +63,16 @@ struct task *crew_peek(struct crew *w, struct crew_source **source_out);
 void crew_charge(struct crew *w, struct crew_source *source);
 
 /* The free worker to feed next, or NULL. */
-struct chan *crew_free_chan(const struct crew *w);
+struct chan *crew_free_chan(struct crew *w);
 
 /*
  * A worker with no task for a suspect, marked as alone; or NULL, and then the
  * worker that will be empty soonest is kept from being fed.
  */
 struct chan *crew_lone_chan(struct crew *w);
+
+/* No suspect waits any more: let a worker that is kept for one be fed. */
+void crew_release_kept(struct crew *w);
 
 /* c may have become free, or have ceased to be: put it where it belongs. */
 void crew_sort(struct crew *w, struct chan *c);

@@ -31,6 +31,8 @@ feed(struct broker *b, struct crew *w)
 
 	if (!TAILQ_EMPTY(&w->suspects))
 		feed_suspects(b, w);
+	if (TAILQ_EMPTY(&w->suspects))
+		crew_release_kept(w);
 	while ((c = crew_free_chan(w)) != NULL &&
 	       (t = crew_peek(w, &source)) != NULL) {
 		crew_charge(w, source);

@@ -117,6 +117,7 @@ end(struct broker *b, struct task *t)
 {
 	RB_REMOVE(task_tree, &b->tasks, t);
 	b->n_tasks--;
+	b->n_bytes -= t->n_charged;
 	result_ended(b, t);
 	store_finish(b->store, t);
 	task_unref(t);
@@ -131,6 +132,8 @@ life_enter(struct broker *b, struct task *t, int64_t delay_ms)
 	t->submitted_at = wall_now_ms();
 	RB_INSERT(task_tree, &b->tasks, t);
 	b->n_tasks++;
+	t->n_charged = task_size(t);
+	b->n_bytes += t->n_charged;
 	b->stats.submitted++;
 	if (delay_ms > 0) {
 		t->state = TASK_SCHEDULED;
@@ -163,6 +166,8 @@ life_start(struct broker *b, struct task *t, struct chan *c)
 	int64_t limit = life_time_limit(t, c->crew);
 
 	t->due.ns = 0;
+	t->expires.ns = 0; /* that was for a start, which is now */
+	t->timed_out = false;
 	if (limit > 0) {
 		int64_t grace = t->kind->commands >> c->crew->index & 1
 				    ? COMMAND_GRACE_MS
@@ -304,6 +309,9 @@ on_due(struct broker *b, struct task *t, struct mono now)
 {
 	int64_t early = t->run_at_is_wall ? t->run_at - wall_now_ms() : 0;
 
+	/* The workers are being sent home; it stays as it is. */
+	if (b->phase != BROKER_SERVING)
+		return;
 	if (early > 0) {
 		/* The wall clock was set back meanwhile. */
 		t->due = mono_add_ms(now, early);
@@ -329,7 +337,7 @@ on_over_limit(struct broker *b, struct task *t)
 	    (unsigned long long)t->id, t->kind->name,
 	    (long long)life_time_limit(t, t->crew));
 	t->timed_out = true;
-	roster_kill(b, t->chan, "a task over its time limit");
+	roster_kill(b, t->chan, "a task over its time limit", false);
 }
 
 static void

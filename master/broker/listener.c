@@ -54,12 +54,16 @@ on_connect(struct ev_loop *loop, struct ev_io *w, int revents)
 			if (errno == EAGAIN || errno == EINTR ||
 			    errno == ECONNABORTED)
 				return;
-			log_error("accept: %s", strerror(errno));
+			if (!l->told_failed)
+				log_error("accept: %s; tried again every %g s",
+				    strerror(errno), PAUSE);
+			l->told_failed = true;
 			ev_io_stop(loop, &l->io);
 			ev_timer_set(&l->pause, PAUSE, 0.);
 			ev_timer_start(loop, &l->pause);
 			return;
 		}
+		l->told_failed = false;
 		b->stats.connections++;
 		if (b->n_conns >= b->settings->max_clients) {
 			refuse(l, fd);

@@ -16,6 +16,7 @@ struct listener {
 	struct ev_io io;
 	struct ev_timer pause; /* running: no accept until it is over */
 	bool told_full;        /* too many clients was logged */
+	bool told_failed;      /* so was that accept fails */
 };
 
 void listener_init(struct listener *l, struct broker *b);

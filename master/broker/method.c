@@ -16,7 +16,10 @@ static const struct method *const tables[] = {
 };
 #define N_TABLES (sizeof(tables) / sizeof(tables[0]))
 
-#define WAITERS_MAX 100000 /* open task.wait and task.call, of all clients */
+/* Open task.wait and task.call of all clients, and the ids in them. */
+#define WAITERS_MAX    100000
+#define LINKS_MAX      4000000
+#define CONN_LINKS_MAX 100000 /* of one client */
 
 static const struct method *
 find(const char *name)
@@ -73,13 +76,15 @@ method_no_memory(struct call *call)
 }
 
 bool
-method_refuse_waiter(struct broker *b, struct call *call)
+method_refuse_waiter(struct broker *b, struct call *call, size_t n)
 {
 	struct fault f;
 
-	if (b->n_waiters < WAITERS_MAX)
+	if (b->n_waiters < WAITERS_MAX && b->n_links + n <= LINKS_MAX &&
+	    call->conn->n_links + n <= CONN_LINKS_MAX)
 		return false;
-	fault_set(&f, RPC_RATE_LIMITED, "over %d open waits", WAITERS_MAX);
+	fault_set(
+	    &f, RPC_RATE_LIMITED, "too many tasks are waited for already");
 	f.retryable = true;
 	f.retry_after_ms = 1000;
 	call_error(call, &f);

@@ -37,8 +37,8 @@ void method_run(
 /* Answer that there is no memory for the request. */
 void method_no_memory(struct call *call);
 
-/* True, and call is answered, when too many waits are open already. */
-bool method_refuse_waiter(struct broker *b, struct call *call);
+/* True, and call is answered, when too many waits are open for n ids more. */
+bool method_refuse_waiter(struct broker *b, struct call *call, size_t n);
 
 /* Append rpc.discover's list of methods. */
 void method_add_list(struct buf *out);

@@ -220,6 +220,7 @@ server_info(struct broker *b, struct call *call, const struct param *v)
 	add_number(out, "max_message", s->max_message);
 	add_number(out, "max_clients", s->max_clients);
 	add_number(out, "max_queued", s->max_queued);
+	add_number(out, "max_bytes", s->max_bytes);
 	buf_adds(out, "}}");
 	call_close_result(call);
 }
@@ -273,6 +274,7 @@ server_stats(struct broker *b, struct call *call, const struct param *v)
 	add_number(out, "ready", sum.ready);
 	add_number(out, "scheduled", sum.scheduled);
 	add_number(out, "running", sum.running);
+	add_number(out, "waiting_bytes", b->n_bytes);
 	add_number(out, "waiters", b->n_waiters);
 	add_number(out, "kept", kept.n_ended);
 	add_number(out, "kept_bytes", kept.ended_bytes);

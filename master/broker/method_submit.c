@@ -148,7 +148,7 @@ task_call(struct broker *b, struct call *call, const struct param *v)
 	struct fault f;
 	struct task *t;
 
-	if (method_refuse_waiter(b, call))
+	if (method_refuse_waiter(b, call, 1))
 		return;
 	if (submit_task(b, v, false, &t, &f) < 0) {
 		call_error(call, &f);

@@ -119,9 +119,9 @@ task_wait(struct broker *b, struct call *call, const struct param *v)
 		call_error(call, &f);
 		return;
 	}
-	if (method_refuse_waiter(b, call))
-		return;
 	n = json_array_size(v[0].json);
+	if (method_refuse_waiter(b, call, n))
+		return;
 	ids = calloc(n, sizeof(*ids));
 	if (ids == NULL) {
 		method_no_memory(call);

@@ -51,7 +51,24 @@ waiter_new(struct broker *b, struct call *call, size_t n)
 	w->n = n;
 	call->waiter = w;
 	b->n_waiters++;
+	b->n_links += n;
+	call->conn->n_links += n;
 	return w;
+}
+
+/* Part the waiter from its call, which is returned. */
+static struct call *
+let_go(struct waiter *w)
+{
+	struct call *call = w->call;
+
+	call->waiter = NULL;
+	w->call = NULL;
+	w->broker->n_waiters--;
+	w->broker->n_links -= w->n;
+	if (call->conn != NULL)
+		call->conn->n_links -= w->n;
+	return call;
 }
 
 /* Let go of the tasks; free it when no look-up will still come back to it. */
@@ -60,11 +77,8 @@ release(struct waiter *w)
 {
 	size_t i;
 
-	if (w->call != NULL) {
-		w->call->waiter = NULL;
-		w->call = NULL;
-		w->broker->n_waiters--;
-	}
+	if (w->call != NULL)
+		(void)let_go(w);
 	ev_timer_stop(w->broker->loop, &w->timer);
 	for (i = 0; i < w->n; i++) {
 		struct wait_link *l = &w->links[i];
@@ -159,11 +173,8 @@ answer_wait(struct waiter *w, struct call *call)
 static void
 answer(struct waiter *w)
 {
-	struct call *call = w->call;
+	struct call *call = let_go(w);
 
-	call->waiter = NULL;
-	w->call = NULL;
-	w->broker->n_waiters--;
 	if (w->is_call)
 		answer_call(w, call);
 	else

@@ -47,7 +47,7 @@ count_run(struct chan *c)
 		    &b->ctl, -1, "worker.served", "{s:i}", "pid", (int)c->pid);
 	}
 	if (c->retire_after > 0 && c->n_done >= c->retire_after &&
-	    c->state == CHAN_UP) {
+	    c->state == CHAN_UP && b->phase == BROKER_SERVING) {
 		log_info("worker %s/%u has done %llu tasks: replaced",
 		    c->crew->settings->name, c->number,
 		    (unsigned long long)c->n_done);
@@ -96,7 +96,7 @@ on_broken(struct chan *c, const char *why)
 		return;
 	log_error("worker %s/%u, pid %d: %s", c->crew->settings->name,
 	    c->number, (int)c->pid, why);
-	roster_kill(c->crew->broker, c, why);
+	roster_kill(c->crew->broker, c, why, true);
 }
 
 static void
@@ -234,7 +234,8 @@ settle(struct broker *b, struct task *t, bool alone, bool planned, int signo,
 static void
 settle_all(struct broker *b, struct chan *c, int signo, const char *status)
 {
-	bool alone = c->n_running == 1, planned = has_timed_out(c);
+	bool alone = c->n_running == 1;
+	bool planned = has_timed_out(c) || b->cutting;
 	struct task *t;
 	char ids[512];
 
@@ -275,11 +276,11 @@ roster_retire(struct broker *b, json_t *msg)
 }
 
 void
-roster_kill(struct broker *b, struct chan *c, const char *why)
+roster_kill(struct broker *b, struct chan *c, const char *why, bool at_fault)
 {
 	chan_doom(c);
-	(void)ctl_send(&b->ctl, -1, "worker.kill", "{s:i,s:s}", "pid",
-	    (int)c->pid, "why", why);
+	(void)ctl_send(&b->ctl, -1, "worker.kill", "{s:i,s:s,s:b}", "pid",
+	    (int)c->pid, "why", why, "at_fault", (int)at_fault);
 }
 
 void

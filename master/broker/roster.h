@@ -18,8 +18,12 @@ void roster_add(struct broker *b, json_t *msg, int fd);
 void roster_gone(struct broker *b, json_t *msg);
 void roster_retire(struct broker *b, json_t *msg);
 
-/* Ask the master to kill a worker, and feed it no more. */
-void roster_kill(struct broker *b, struct chan *c, const char *why);
+/*
+ * Ask the master to kill a worker, and feed it no more.  at_fault: the worker
+ * itself is to blame, and not one of its tasks.
+ */
+void roster_kill(
+    struct broker *b, struct chan *c, const char *why, bool at_fault);
 
 /* Give the pill to every worker of a crew. */
 void roster_pill_all(struct crew *w);

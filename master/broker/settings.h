@@ -71,6 +71,7 @@ struct broker_settings {
 	size_t max_message;
 	unsigned max_clients;
 	uint64_t max_queued;
+	uint64_t max_bytes; /* memory of tasks that have not ended */
 	int64_t result_ttl_ms, failed_ttl_ms;
 	uint64_t max_finished; /* bytes that ended tasks may hold */
 	int64_t started_at;    /* wall time, of the daemon */

@@ -18,8 +18,10 @@
 
 #include "ipc/clock.h"
 
-#define ANSWERED_MAX 1024  /* ended tasks kept whose caller has the result */
-#define LIST_SCAN    50000 /* tasks that one list call looks at */
+#define ANSWERED_MAX 1024 /* ended tasks kept whose caller has the result */
+#define LIST_SCAN \
+	20000 /* tasks that one list call, and one flush, looks at \
+	       */
 
 enum wish_kind { WISH_BARRIER, WISH_GET, WISH_LIST, WISH_NONE };
 
@@ -46,7 +48,9 @@ struct memory {
 	struct ev_timer timer;
 	struct task_list kept, answered; /* ended, oldest first */
 	uint64_t n_tasks, n_kept, n_answered, bytes;
-	STAILQ_HEAD(, wish) wishes;
+	STAILQ_HEAD(wish_list, wish) wishes;
+	struct wish_list lists; /* those that take long: one a flush */
+	struct ev_timer more;   /* brings the next flush while there are some */
 };
 
 static struct memory *
@@ -172,7 +176,10 @@ wish_add(struct memory *m, enum wish_kind kind, void *arg)
 		return NULL;
 	w->kind = kind;
 	w->arg = arg;
-	STAILQ_INSERT_TAIL(&m->wishes, w, entry);
+	if (kind == WISH_LIST)
+		STAILQ_INSERT_TAIL(&m->lists, w, entry);
+	else
+		STAILQ_INSERT_TAIL(&m->wishes, w, entry);
 	return w;
 }
 
@@ -342,6 +349,26 @@ memory_flush(struct store *s)
 		tell(m, w);
 		free(w);
 	}
+	/* The timer is running: a list of this turn was told already. */
+	if (STAILQ_EMPTY(&m->lists) || ev_is_active(&m->more))
+		return;
+	w = STAILQ_FIRST(&m->lists);
+	STAILQ_REMOVE_HEAD(&m->lists, entry);
+	tell(m, w);
+	free(w);
+	if (!STAILQ_EMPTY(&m->lists)) {
+		ev_timer_set(&m->more, 0., 0.);
+		ev_timer_start(m->loop, &m->more);
+	}
+}
+
+/* Nothing to do: the turn that it makes ends with a flush. */
+static void
+on_more(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)w;
+	(void)revents;
 }
 
 static void
@@ -352,6 +379,8 @@ memory_free(struct store *s)
 	struct wish *w;
 
 	ev_timer_stop(m->loop, &m->timer);
+	ev_timer_stop(m->loop, &m->more);
+	STAILQ_CONCAT(&m->wishes, &m->lists);
 	while ((w = STAILQ_FIRST(&m->wishes)) != NULL) {
 		STAILQ_REMOVE_HEAD(&m->wishes, entry);
 		free(w);
@@ -397,6 +426,8 @@ store_memory_new(struct ev_loop *loop, const struct store_memory_limits *limits,
 	TAILQ_INIT(&m->kept);
 	TAILQ_INIT(&m->answered);
 	STAILQ_INIT(&m->wishes);
+	STAILQ_INIT(&m->lists);
+	ev_timer_init(&m->more, on_more, 0., 0.);
 	ev_timer_init(&m->timer, on_timer, 0., 1.);
 	m->timer.data = m;
 	*out = &m->base;

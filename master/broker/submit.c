@@ -267,6 +267,10 @@ submit_task(struct broker *b, const struct param *v, bool durable,
 		return -1;
 	}
 	fill(v, durable, t);
+	if (b->n_bytes + task_size(t) > b->settings->max_bytes) {
+		task_unref(t);
+		return refuse_full("the daemon's memory (max_bytes)", f);
+	}
 	if (life_enter(b, t, delay_ms) < 0) {
 		fault_set(f, RPC_INTERNAL_ERROR, "out of memory");
 		f->retryable = true;

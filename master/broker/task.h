@@ -91,11 +91,12 @@ struct task {
 	struct mono expires; /* ns 0: never */
 	struct mono due;     /* of a scheduled task; a running one's limit */
 
-	char *args;     /* owned JSON text; NULL: null */
-	char *meta;     /* owned JSON text, or NULL */
-	char *result;   /* owned JSON text once succeeded */
-	char *error;    /* owned JSON text of the last error, or NULL */
-	size_t n_bytes; /* of the texts above */
+	char *args;       /* owned JSON text; NULL: null */
+	char *meta;       /* owned JSON text, or NULL */
+	char *result;     /* owned JSON text once succeeded */
+	char *error;      /* owned JSON text of the last error, or NULL */
+	size_t n_bytes;   /* of the texts above */
+	size_t n_charged; /* its size when it entered */
 	struct task_progress progress;
 
 	struct chan *chan; /* borrowed while running */

@@ -120,6 +120,7 @@ struct config {
 	uint64_t max_message; /* bytes of a line */
 	unsigned max_clients;
 	uint64_t max_queued;
+	uint64_t max_bytes; /* memory of tasks that have not ended */
 	int64_t result_ttl_ms;
 	int64_t failed_ttl_ms;
 	uint64_t max_finished; /* bytes that finished tasks may hold */

@@ -79,6 +79,8 @@ const struct config_key config_keys_top[] = {
 	.min = 1, .max = 1000000),
     ROW(config, "max_queued", KEY_UINT64, max_queued, .fallback = "10000000",
 	.min = 1, .max = COUNT_MAX),
+    ROW(config, "max_bytes", KEY_SIZE, max_bytes, .fallback = "1G",
+	.min = KIB * KIB, .max = KIB * KIB * KIB * KIB),
     ROW(config, "result_ttl", KEY_DURATION, result_ttl_ms, .fallback = "1h",
 	.max = DURATION_MAX),
     ROW(config, "failed_ttl", KEY_DURATION, failed_ttl_ms, .fallback = "7d",

@@ -55,8 +55,8 @@ close_stdin(void)
 	close(null);
 }
 
-static int
-take_account(const struct config_account *a)
+int
+spawn_take_account(const struct config_account *a)
 {
 	if (a == NULL || geteuid() != 0)
 		return 0;
@@ -81,7 +81,11 @@ be_child(const struct spawn *s, pid_t master)
 	close_stdin();
 	setproctitle("%s", s->title);
 	log_set_name(s->title);
-	r = take_account(s->account);
+	/* Before the user is left who may lower it. */
+	errno = 0;
+	if (s->nice != 0 && nice(s->nice) == -1 && errno != 0)
+		log_warn("nice %d: %s", s->nice, strerror(errno));
+	r = spawn_take_account(s->account);
 	if (r < 0) {
 		log_error("can't become its user: %s", strerror(-r));
 		exit(EX_NOPERM);

@@ -13,11 +13,18 @@ struct spawn {
 	const char *title; /* of the process, and its name in the log */
 	int keep_fd;      /* its channel: all else but 0-2 and the log closes */
 	int death_signal; /* sent to it when the master dies */
+	int nice;         /* added to its niceness */
 	/* Who it becomes, when the master is root; may be NULL. */
 	const struct config_account *account;
 	int (*run)(void *arg); /* its life; returns the exit status */
 	void *arg;
 };
+
+/*
+ * Let this process become that account, which may be NULL; only root can, for
+ * others nothing changes.  0 or -errno.
+ */
+int spawn_take_account(const struct config_account *a);
 
 /*
  * Fork.  The child has a process group of its own and all signals blocked as

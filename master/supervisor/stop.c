@@ -57,10 +57,13 @@ set_timer(struct supervisor *sv, double seconds)
 static void
 tell_broker(struct supervisor *sv, const char *mode)
 {
-	if (sv->broker_ready)
+	if (sv->broker_ready) {
 		(void)ctl_send(&sv->ctl, -1, "stop", "{s:s}", "mode", mode);
-	else
-		slot_kill(&sv->broker, SIGKILL);
+		return;
+	}
+	/* It has no tasks yet. */
+	sv->broker.ordered = true;
+	slot_kill(&sv->broker, SIGKILL);
 }
 
 /* Do what a phase begins with. */
@@ -73,6 +76,8 @@ enter(struct supervisor *sv)
 		set_timer(sv, (double)sv->config->graceful_timeout_ms / 1000.);
 		break;
 	case SUPERVISOR_ABORTING:
+		/* First the word that what they run is not to blame. */
+		tell_broker(sv, "abort");
 		signal_workers(sv, SIGABRT, false);
 		set_timer(sv, ABORT_WAIT);
 		break;

@@ -27,7 +27,8 @@
 #include "master/supervisor/spawn.h"
 #include "master/supervisor/stop.h"
 
-#define SERVE_WAIT 5. /* s for the first workers to come up */
+#define SERVE_WAIT     5.   /* s for the first workers to come up */
+#define ORPHAN_WAIT_MS 2000 /* for workers to end after their broker */
 
 /* What the child of a slot is to run. */
 struct birth {
@@ -110,12 +111,15 @@ fork_slot(struct slot *s, int type, int *fd_out)
 {
 	struct birth birth = {.slot = s};
 	char title[SLOT_NAME_SIZE];
+	struct config_account account =
+	    config_account_of(s->supervisor->config, s->pool);
 	struct spawn spawn = {
 	    .title = title,
 	    .death_signal = SIGTERM,
+	    .nice = s->pool == NULL ? 0 : s->pool->nice,
 	    .run = run_child,
 	    .arg = &birth,
-	    .account = &s->supervisor->config->account,
+	    .account = &account,
 	};
 	int fds[2], r;
 	pid_t pid;
@@ -124,9 +128,6 @@ fork_slot(struct slot *s, int type, int *fd_out)
 	if (r < 0)
 		return r;
 	slot_name(s, title);
-	if (s->pool != NULL &&
-	    (s->pool->account.user != NULL || s->pool->account.group != NULL))
-		spawn.account = &s->pool->account;
 	birth.fd = spawn.keep_fd = fds[1];
 	pid = spawn_child(&spawn);
 	close(fds[1]);
@@ -220,8 +221,9 @@ supervisor_on_boot_timeout(
 	(void)loop;
 	(void)revents;
 	slot_name(s, name);
-	log_error("%s, pid %d, has not come up within boot_timeout: killed",
-	    name, (int)s->pid);
+	log_error("%s, pid %d, %s: killed", name, (int)s->pid,
+	    s->ordered ? "has outlived the broker"
+		       : "has not come up within boot_timeout");
 	slot_kill_group(s, SIGKILL);
 }
 
@@ -362,6 +364,8 @@ take_kill(struct slot *s, json_t *msg)
 
 	log_warn("worker %s/%u, pid %d, is killed: %s", s->pool->name,
 	    s->number, (int)s->pid, why == NULL ? "" : why);
+	if (!json_is_true(json_object_get(msg, "at_fault")))
+		s->ordered = true;
 	slot_kill_group(s, SIGKILL);
 }
 
@@ -432,7 +436,8 @@ settle_worker(struct slot *s, int status)
 	bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
 	if (sv->phase > SUPERVISOR_GRACEFUL ||
-	    (sv->phase == SUPERVISOR_GRACEFUL && (clean || sv->drained))) {
+	    (sv->phase == SUPERVISOR_GRACEFUL &&
+		((clean && !s->ordered) || sv->drained))) {
 		s->over = true;
 		return;
 	}
@@ -461,13 +466,17 @@ settle_broker(struct slot *s, int status)
 	sv->broker_ready = false;
 	if (sv->phase > SUPERVISOR_SERVING) {
 		s->over = true;
-		if (status != 0 && sv->phase == SUPERVISOR_GRACEFUL)
+		if (status != 0 && !s->ordered &&
+		    sv->phase == SUPERVISOR_GRACEFUL)
 			sv->exit_status = EX_SOFTWARE;
 		return;
 	}
 	/* Their channels are closed: they end by no fault of theirs. */
-	for (i = 0; i < sv->n_workers; i++)
+	for (i = 0; i < sv->n_workers; i++) {
 		sv->workers[i].ordered = true;
+		if (sv->workers[i].pid != 0)
+			set_timer(sv, &sv->workers[i].boot, ORPHAN_WAIT_MS);
+	}
 	schedule_restart(s);
 }
 

@@ -72,6 +72,7 @@ def test_server_info(shared, client):
         "max_message": 1 << 20,
         "max_clients": 10000,
         "max_queued": 10000000,
+        "max_bytes": 1 << 30,
     }
     assert TIME.fullmatch(info["started_at"])
 

@@ -11,13 +11,14 @@ import pytest
 
 from ganger import (
     GANGERD,
+    LIMIT,
     POOL,
     Client,
-    Daemon,
     build_module,
     is_alive,
     process_title,
     run_gangerd,
+    session_pids,
     wait_until,
 )
 
@@ -138,64 +139,62 @@ def test_log_tells_of_start_and_stop(daemons):
 # Detached
 
 
-def end_detached(daemon, pid):
+@pytest.fixture
+def detached(daemons):
+    """A daemon to be started with -d, which is none of our children."""
+    daemon = daemons.make()
+    daemon.args = ["-d", "-p", f"log_file={daemon.dir}/detached.log"]
+    yield daemon
+    for pid in running_pids(daemon):
+        os.kill(pid, signal.SIGKILL)
+
+
+def running_pids(daemon):
+    if not daemon.pidfile.exists():
+        return []
+    return session_pids(int(daemon.pidfile.read_text()))
+
+
+def detach(daemon, conf=None):
+    """Run gangerd -d until its starter exits."""
+    return subprocess.run(
+        [GANGERD, *daemon.args, "-c", conf or daemon.conf],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=LIMIT,
+    )
+
+
+def end_detached(daemon):
+    pid = int(daemon.pidfile.read_text())
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: not is_alive(pid), "the detached daemon is gone")
     assert not daemon.socket.exists()
     assert not daemon.pidfile.exists()
 
 
-def detach(daemon, *args):
-    """Run gangerd -d; returns its exit status."""
-    log = daemon.dir / "detached.log"
-    return subprocess.run(
-        [GANGERD, "-d", "-c", daemon.conf, "-p", f"log_file={log}", *args],
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-    ).returncode
+def test_detached_daemon_serves_when_its_starter_exits(detached):
+    """Nor does whoever reads its starter's output wait for its end."""
+    done = detach(detached)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    pid = int(detached.pidfile.read_text())
+    with Client(detached.socket) as client:
+        assert client.rpc("server.info")["pid"] == pid
+        assert client.call("echo", "x")["result"] == "x"
+    assert process_title(pid) == "gangerd: master"
+    assert os.getsid(pid) != os.getsid(0)
+    end_detached(detached)
 
 
-def test_detached_daemon_serves_when_its_starter_exits(daemons):
-    daemon = daemons.make()
-    pid = None
-    try:
-        assert detach(daemon) == 0
-        pid = int(daemon.pidfile.read_text())
-        with Client(daemon.socket) as client:
-            assert client.rpc("server.info")["pid"] == pid
-            assert client.call("echo", "x")["result"] == "x"
-        assert process_title(pid) == "gangerd: master"
-        assert os.getsid(pid) != os.getsid(0)
-        end_detached(daemon, pid)
-    finally:
-        if pid and is_alive(pid):
-            os.kill(pid, signal.SIGKILL)
-        daemon.remove()
-
-
-def test_detached_daemon_holds_no_terminal_open(daemons):
-    """Whoever waits for the end of its output must not wait for it."""
-    daemon = daemons.make()
-    done = subprocess.run(
-        [GANGERD, "-d", "-c", daemon.conf]
-        + ["-p", f"log_file={daemon.dir}/detached.log"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    end_detached(daemon, int(daemon.pidfile.read_text()))
-    daemon.remove()
-
-
-def test_detached_daemon_that_can_not_start_says_so(daemons):
+def test_detached_daemon_that_can_not_start_says_so(detached, daemons):
     running = daemons.start()
-    other = Daemon(folder=running.dir)
-    assert detach(other) != 0
+    assert detach(detached, running.conf).returncode not in (0, 78)
     assert running.rpc("server.ping") == "pong"
-    with open(running.conf, "a") as conf:
+    with open(detached.conf, "a") as conf:
         conf.write('colour = "red"\n')
-    assert detach(other) == 78
+    done = detach(detached)
+    assert done.returncode == 78
+    assert b"colour" in done.stderr
 
 
 # Defaults
