@@ -130,8 +130,10 @@ read_some(struct peer *p)
 	if (n < 0) {
 		if (errno == EINTR)
 			return true;
-		if (errno != EAGAIN)
-			peer_close(p, strerror(errno));
+		if (errno == EAGAIN)
+			return false;
+		p->reset = errno == ECONNRESET;
+		peer_close(p, strerror(errno));
 		return false;
 	}
 	if (n == 0) {

@@ -65,6 +65,7 @@ struct peer {
 	const char *reason;
 	bool paused; /* no reading until peer_resume */
 	bool eof;
+	bool reset;    /* the other end closed and left something unread */
 	bool listed;   /* on group->dirty */
 	bool draining; /* inside peer_drain: closing is left to the caller */
 	bool resuming; /* on group->resumed */

@@ -182,7 +182,7 @@ probe_pool(const struct config *c, const struct config_pool *pool,
 {
 	char text[96];
 	struct buf answer;
-	int status, r;
+	int status = 0, r;
 
 	buf_init(&answer, ANSWER_MAX);
 	r = ask_child(c, pool, &answer, &status);

@@ -6,6 +6,7 @@
  *
  *   the one that was over its time limit   an attempt more, its siblings none
  *   it was alone, and crashed              guilty: an attempt and a crash more
+ *   (unless the worker had not read it)
  *   it was a suspect (alone by design)     guilty as well
  *   all others                             suspects: each is run again alone
  *
@@ -234,7 +235,8 @@ settle(struct broker *b, struct task *t, bool alone, bool planned, int signo,
 static void
 settle_all(struct broker *b, struct chan *c, int signo, const char *status)
 {
-	bool alone = c->n_running == 1;
+	/* What it had not even read is not to blame. */
+	bool alone = c->n_running == 1 && !c->peer.reset;
 	bool planned = has_timed_out(c) || b->cutting;
 	struct task *t;
 	char ids[512];

@@ -150,7 +150,7 @@ store_flush(struct store *s)
 	s->ops->flush(s);
 }
 
-/* NULL-safe. */
+/* Calls whose outcome was not told yet get -ECANCELED.  NULL-safe. */
 static inline void
 store_free(struct store *s)
 {

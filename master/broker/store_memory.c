@@ -319,6 +319,24 @@ tell_list(struct memory *m, const struct wish *w)
 	free(found);
 }
 
+/* Let the caller know that there will be no answer. */
+static void
+tell_cancelled(const struct wish *w)
+{
+	switch (w->kind) {
+	case WISH_BARRIER:
+		w->fn.done(w->arg, -ECANCELED);
+		break;
+	case WISH_GET:
+		w->fn.task(w->arg, -ECANCELED, NULL);
+		break;
+	case WISH_LIST:
+	case WISH_NONE:
+		w->fn.list(w->arg, -ECANCELED, NULL, 0, 0);
+		break;
+	}
+}
+
 static void
 tell(struct memory *m, const struct wish *w)
 {
@@ -383,6 +401,7 @@ memory_free(struct store *s)
 	STAILQ_CONCAT(&m->wishes, &m->lists);
 	while ((w = STAILQ_FIRST(&m->wishes)) != NULL) {
 		STAILQ_REMOVE_HEAD(&m->wishes, entry);
+		tell_cancelled(w);
 		free(w);
 	}
 	while ((t = RB_ROOT(&m->tasks)) != NULL) {
