@@ -311,18 +311,12 @@ def test_worker_stuck_before_its_hello_is_killed(daemons, folder):
             'queues = {"bad"}', 'queues = {"bad"} boot_timeout = "300ms"'
         )
     )
-    stuck = [
-        row["pid"]
-        for row in daemon.rpc("worker.list")
-        if row["pool"] == "bad"
-    ]
-    daemon.wait_log(r"bad/\d+.*boot_timeout|boot_timeout.*bad/\d+")
+    found = daemon.wait_log(r"worker bad/\d+, pid (\d+), .*boot_timeout")
     cause.unlink()
     with daemon.client() as client:
         assert client.call("echo", 1, queue="bad")["result"] == 1
-    wait_until(
-        lambda: not set(stuck) & set(daemon.pids()), "the stuck ones are gone"
-    )
+    stuck = int(found[0])
+    wait_until(lambda: stuck not in daemon.pids(), "the stuck one is gone")
 
 
 def test_stop_while_workers_flap(daemons, folder):
