@@ -18,6 +18,12 @@ INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 EXAMPLEDIR ?= $(PREFIX)/share/doc/ganger/examples
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+# Who installs below a folder of their own can't write to SYSCONFDIR.
+LOGROTATEDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),$(SYSCONFDIR),\
+	$(PREFIX)/etc)/logrotate.d
 DESTDIR ?=
 
 BUILD ?= build
@@ -120,8 +126,11 @@ $(BUILD)/ganger: $(CLI_OBJ) $(BUILD)/libganger.a
 	$(Q)$(CC) $(LDFLAGS_ALL) -pie -o $@ $^ $(JANSSON_LIBS) -lbsd
 
 # A unit links the module under test and what that stands on, no more: the
-# sources that its first comment names behind LINK:.
-unit_link = $(shell awk '/LINK:/ {on=1; sub(/.*LINK:/, "")} on {done=/\*\//; \
+# sources that its first comment names behind LINK:.  Where log.c is one of
+# them, the parts that it is made of come along.
+LOG_SRC := $(wildcard ipc/log*.c)
+unit_link = $(subst ipc/log.c,$(LOG_SRC),$(unit_names))
+unit_names = $(shell awk '/LINK:/ {on=1; sub(/.*LINK:/, "")} on {done=/\*\//; \
 	gsub(/[*\/]+ *$$|^ *\*/, ""); print; if (done) exit}' $(1))
 
 define unit_rule
@@ -209,8 +218,30 @@ format:
 
 # ------------------------------------------------------------ install, dist
 
+# Write $(1).in with our paths in their places to $(2).
+render = sed -e 's,@PREFIX@,$(PREFIX),g' -e 's,@SBINDIR@,$(SBINDIR),g' \
+	-e 's,@LIBDIR@,$(LIBDIR),g' -e 's,@INCLUDEDIR@,$(INCLUDEDIR),g' \
+	-e 's,@RUNDIR@,$(RUNDIR),g' \
+	-e 's,@LOCALSTATEDIR@,$(LOCALSTATEDIR),g' \
+	-e 's,@VERSION@,$(VERSION),g' $(1).in >$(2)
+
+# The files for the system that runs gangerd.
+.PHONY: install-system
+install-system:
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(TMPFILESDIR) \
+		$(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(LOGROTATEDIR)
+	$(call render,etc/systemd/ganger.service,\
+		$(DESTDIR)$(UNITDIR)/ganger.service)
+	$(call render,etc/systemd/ganger.socket,\
+		$(DESTDIR)$(UNITDIR)/ganger.socket)
+	$(call render,etc/tmpfiles.d/ganger.conf,\
+		$(DESTDIR)$(TMPFILESDIR)/ganger.conf)
+	$(call render,etc/sysusers.d/ganger.conf,\
+		$(DESTDIR)$(SYSUSERSDIR)/ganger.conf)
+	$(call render,etc/logrotate/ganger,$(DESTDIR)$(LOGROTATEDIR)/ganger)
+
 .PHONY: install
-install: all
+install: all install-system
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) \
 		$(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)/ganger \
 		$(DESTDIR)$(EXAMPLEDIR) $(DESTDIR)$(COMPLETIONDIR)
@@ -219,10 +250,7 @@ install: all
 	install -m 644 $(BUILD)/libganger.a $(DESTDIR)$(LIBDIR)/libganger.a
 	install -m 755 $(BUILD)/libganger.so.0 $(DESTDIR)$(LIBDIR)/libganger.so.0
 	ln -sf libganger.so.0 $(DESTDIR)$(LIBDIR)/libganger.so
-	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@LIBDIR@,$(LIBDIR),' \
-		-e 's,@INCLUDEDIR@,$(INCLUDEDIR),' \
-		-e 's,@VERSION@,$(VERSION),' etc/ganger.pc.in \
-		>$(DESTDIR)$(LIBDIR)/pkgconfig/ganger.pc
+	$(call render,etc/ganger.pc,$(DESTDIR)$(LIBDIR)/pkgconfig/ganger.pc)
 	install -m 644 worker/handler.h ipc/client/client.h \
 		$(DESTDIR)$(INCLUDEDIR)/ganger/
 	install -m 644 etc/ganger.conf $(wildcard etc/examples/*) \

@@ -14,11 +14,14 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "ipc/fdpass.h"
 #include "ipc/json.h"
 #include "ipc/log.h"
+
+#define FDS_WAIT 0.1 /* s until the next look for room for a descriptor */
 
 struct ctl_item {
 	char *text; /* owned */
@@ -57,6 +60,28 @@ take_msg(struct ctl *c, const char *text, size_t len, int fd)
 	json_decref(msg);
 }
 
+/* The next message brings a descriptor: read on when there may be room. */
+static void
+wait_for_fds(struct ctl *c)
+{
+	if (!c->told_full)
+		log_error("control channel: %s; tried again every %g s",
+		    strerror(EMFILE), FDS_WAIT);
+	c->told_full = true;
+	ev_io_stop(c->loop, &c->rd);
+	ev_timer_set(&c->pause, FDS_WAIT, 0.);
+	ev_timer_start(c->loop, &c->pause);
+}
+
+static void
+on_pause_over(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct ctl *c = w->data;
+
+	(void)revents;
+	ev_io_start(loop, &c->rd);
+}
+
 static void
 on_readable(struct ev_loop *loop, struct ev_io *w, int revents)
 {
@@ -71,15 +96,20 @@ on_readable(struct ev_loop *loop, struct ev_io *w, int revents)
 		n = fdpass_recv(c->fd, text, sizeof(text), &fd);
 		if (n == -EAGAIN)
 			return;
-		if (n == -EMSGSIZE || n == -EMFILE) {
+		if (n == -EMSGSIZE) {
 			log_error("control channel: %s", strerror((int)-n));
 			continue;
+		}
+		if (n == -EMFILE) {
+			wait_for_fds(c);
+			return;
 		}
 		if (n <= 0) {
 			ev_io_stop(c->loop, &c->rd);
 			c->ops->on_gone(c->arg);
 			return;
 		}
+		c->told_full = false;
 		take_msg(c, text, (size_t)n, fd);
 	}
 }
@@ -104,6 +134,19 @@ on_writable(struct ev_loop *loop, struct ev_io *w, int revents)
 	ev_io_stop(loop, w);
 }
 
+/* The socket has to hold more than one message of the largest size. */
+static void
+make_room(int fd)
+{
+	int size = 0, least = 2 * CTL_MAX;
+	socklen_t len = sizeof(size);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len) == 0 &&
+	    size < least)
+		(void)setsockopt(
+		    fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+}
+
 void
 ctl_init(struct ctl *c, struct ev_loop *loop, int fd, const struct ctl_ops *ops,
     void *arg)
@@ -116,7 +159,9 @@ ctl_init(struct ctl *c, struct ev_loop *loop, int fd, const struct ctl_ops *ops,
 	STAILQ_INIT(&c->waiting);
 	ev_io_init(&c->rd, on_readable, fd, EV_READ);
 	ev_io_init(&c->wr, on_writable, fd, EV_WRITE);
-	c->rd.data = c->wr.data = c;
+	ev_timer_init(&c->pause, on_pause_over, FDS_WAIT, 0.);
+	c->rd.data = c->wr.data = c->pause.data = c;
+	make_room(fd);
 	ev_io_start(loop, &c->rd);
 }
 
@@ -129,6 +174,7 @@ ctl_done(struct ctl *c)
 		return;
 	ev_io_stop(c->loop, &c->rd);
 	ev_io_stop(c->loop, &c->wr);
+	ev_timer_stop(c->loop, &c->pause);
 	close(c->fd);
 	c->fd = -1;
 	while ((it = STAILQ_FIRST(&c->waiting)) != NULL) {
@@ -160,6 +206,12 @@ wait_for_room(struct ctl *c, char *text, size_t len, int fd)
 	STAILQ_INSERT_TAIL(&c->waiting, it, entry);
 	ev_io_start(c->loop, &c->wr);
 	return 0;
+}
+
+bool
+ctl_is_flushed(const struct ctl *c)
+{
+	return STAILQ_EMPTY(&c->waiting);
 }
 
 int

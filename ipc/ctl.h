@@ -8,18 +8,29 @@
  *
  * master → broker
  *   worker.add     pool, slot, pid, and the broker's end of its channel
- *   worker.gone    pid, status (text), signal or exit
+ *   worker.gone    pid, status (text), signal; task and run, if it is known
+ *                  which one ended it; cut: the master did, for no fault of
+ *                  any task's
  *   worker.retire  pid: give it no more tasks, then the pill
+ *   settings       and a memfd with new settings as JSON: apply them
+ *   upgrade        and the new binary: exec it, keep everything
+ *   answer         id, and result (an object) or error {code, message, data}
  *   listener       the listening socket: serve
  *   stop           mode "graceful" | "abort" (workers are being aborted) |
  *                  "quick"
- *   pool.state     pool, state "up" | "flapping"
+ *   pool.state     pool, state "up" | "flapping", processes (wanted)
  *   log.reopen
  * broker → master
- *   ready          the broker has set itself up
+ *   ready          the broker has set itself up; resumed: by an upgrade, it
+ *                  still has its workers, its clients and the listener
+ *   settings.applied  ok, or why not (nothing was changed then)
+ *   upgrade.failed why; everything is as it was
+ *   ask            id, what ("reload", "upgrade", "scale", "restart", "dump"),
+ *                  args: answered by `answer`
+ *   pool.load      pool, ready, oldest_ms, busy, threads
  *   worker.hello   pid: the worker can take tasks
  *   worker.served  pid: it has finished its first task
- *   worker.retired pid: it was given the pill, replace it when it ends
+ *   worker.recycle pid, why: start a successor, then retire it
  *   worker.kill    pid, why, at_fault (else it is no death of the worker's)
  *   stop           mode, as a client asked
  *   drained        every worker has had its pill
@@ -29,9 +40,10 @@
 
 #include <ev.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <sys/queue.h>
 
-#define CTL_MAX 8192
+#define CTL_MAX (64 * 1024)
 
 struct ctl_item;
 STAILQ_HEAD(ctl_items, ctl_item);
@@ -49,6 +61,8 @@ struct ctl {
 	void *arg;
 	int fd; /* owned; -1 when closed */
 	struct ev_io rd, wr;
+	struct ev_timer pause; /* runs: the next message needs a descriptor */
+	bool told_full;        /* that there is none was logged */
 	struct ctl_items waiting; /* not sent yet, oldest first */
 };
 
@@ -58,6 +72,9 @@ void ctl_init(struct ctl *c, struct ev_loop *loop, int fd,
 
 /* Close the descriptor and drop what waits.  Safe to repeat. */
 void ctl_done(struct ctl *c);
+
+/* True when nothing waits to be sent. */
+bool ctl_is_flushed(const struct ctl *c);
 
 /*
  * Send {"do": name, ...}; fmt and what follows are json_pack's for the other

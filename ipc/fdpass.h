@@ -16,7 +16,8 @@ int fdpass_send(int sock, const void *data, size_t n, int fd);
 
 /*
  * Receive one message of at most size bytes.  Returns its length, 0 at end of
- * file, or -errno (-EMSGSIZE: it did not fit and is lost).  *fd_out is a
+ * file, or -errno (-EMSGSIZE: it did not fit and is lost; -EMFILE: there is no
+ * room for its descriptor, and it waits where it is).  *fd_out is a
  * close-on-exec descriptor that the caller owns, or -1.
  */
 ssize_t fdpass_recv(int sock, void *data, size_t size, int *fd_out);

@@ -63,10 +63,11 @@ buf_add_json_str(struct buf *b, const char *s, size_t len)
 	buf_addc(b, '"');
 }
 
-/* The length of the UTF-8 sequence at s, or 0 when it is none (RFC 3629). */
-static size_t
-utf8_length(const unsigned char *s, size_t left)
+/* RFC 3629. */
+size_t
+json_utf8_char(const char *text, size_t left)
 {
+	const unsigned char *s = (const unsigned char *)text;
 	size_t n, i;
 
 	if (s[0] < 0x80)
@@ -94,11 +95,10 @@ utf8_length(const unsigned char *s, size_t left)
 static bool
 is_utf8(const char *s, size_t len)
 {
-	const unsigned char *u = (const unsigned char *)s;
 	size_t i, n;
 
 	for (i = 0; i < len; i += n) {
-		n = utf8_length(u + i, len - i);
+		n = json_utf8_char(s + i, len - i);
 		if (n == 0)
 			return false;
 	}
@@ -254,7 +254,6 @@ json_text(const json_t *value, size_t max, size_t *len_out)
 char *
 json_utf8(const char *s, size_t len)
 {
-	const unsigned char *u = (const unsigned char *)s;
 	char *out;
 	size_t i, n;
 
@@ -262,7 +261,7 @@ json_utf8(const char *s, size_t len)
 	if (out == NULL)
 		return NULL;
 	for (i = 0; i < len; i += n) {
-		n = utf8_length(u + i, len - i);
+		n = json_utf8_char(s + i, len - i);
 		if (n == 0) {
 			out[i] = '?';
 			n = 1;

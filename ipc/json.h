@@ -44,6 +44,12 @@ void buf_add_key(struct buf *b, const char *key);
 char *json_text(const json_t *value, size_t max, size_t *len_out);
 
 /*
+ * The length of the UTF-8 character that begins s, which has left bytes; 0 when
+ * none does, or it is a NUL.  left is at least 1.
+ */
+size_t json_utf8_char(const char *s, size_t left);
+
+/*
  * Copy s, len bytes, with every byte that is not part of valid UTF-8 replaced
  * by '?', NULs included.  The caller owns the string.  NULL: out of memory.
  */

@@ -152,3 +152,26 @@ line_reader_pending(const struct line_reader *r)
 {
 	return r->in_len;
 }
+
+const char *
+line_reader_peek(const struct line_reader *r, size_t *len, bool *skipping)
+{
+	*len = r->in_len;
+	*skipping = r->skipping;
+	return r->in;
+}
+
+int
+line_reader_restore(
+    struct line_reader *r, const char *data, size_t n, bool skipping)
+{
+	buf_add(&r->kept, data, n);
+	if (buf_error(&r->kept) < 0) {
+		buf_reset(&r->kept);
+		return -ENOMEM;
+	}
+	r->scanned = 0;
+	r->skipping = skipping;
+	view_kept(r);
+	return 0;
+}

@@ -12,6 +12,7 @@
 #ifndef GANGER_IPC_LINE_H
 #define GANGER_IPC_LINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct line_reader;
@@ -44,5 +45,17 @@ int line_reader_keep(struct line_reader *r);
 
 /* Bytes held that line_reader_next has not handed out. */
 size_t line_reader_pending(const struct line_reader *r);
+
+/*
+ * Lend those bytes, *len of them, to be handed over to another reader of the
+ * same stream; *skipping tells whether they are inside a frame that was
+ * refused.  Valid until the next call.
+ */
+const char *line_reader_peek(
+    const struct line_reader *r, size_t *len, bool *skipping);
+
+/* Let a new reader go on with what another one held; data is copied. */
+int line_reader_restore(
+    struct line_reader *r, const char *data, size_t n, bool skipping);
 
 #endif

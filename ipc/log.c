@@ -2,55 +2,80 @@
 /*
  * log.c - one line a message, one write a line
  *
- * State is set up before threads start and only read afterwards, except by
- * log_reopen, which moves the new file onto the old descriptor.  Control bytes
- * in a message are shown as \xNN: what a client sent can't forge a line.
+ * Settings are made before threads start and only read afterwards, except by
+ * log_reopen, which moves the new file onto the old descriptor.  What a message
+ * changes is under a lock, which nobody holds for long: writing never waits.
  */
 #include "ipc/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "ipc/buf.h"
 #include "ipc/clock.h"
-#include "ipc/json.h"
-
-#define LINE_SIZE 2048
+#include "ipc/log_line.h"
+#include "ipc/log_repeat.h"
+#include "ipc/log_sink.h"
 
 static struct {
-	int fd;
 	enum log_level level;
 	enum log_format format;
 	char name[64];
 	char path[PATH_MAX]; /* empty: stderr */
 	uid_t uid;
 	gid_t gid;
-} state = {.fd = STDERR_FILENO,
-    .level = LOG_INFO,
-    .name = "gangerd",
-    .uid = (uid_t)-1,
-    .gid = (gid_t)-1};
+} state = {
+    .level = LOG_INFO, .name = "gangerd", .uid = (uid_t)-1, .gid = (gid_t)-1};
 
-static const char *const level_names[] = {"error", "warn", "info", "debug"};
+/* The lock is held for what follows it. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct log_sink sink = {.fd = STDERR_FILENO, .way = LOG_POLL};
+static struct log_repeat repeat;
+
+/* Give a file away; what is no plain file is not ours to give. */
+static void
+give_to_owner(int fd)
+{
+	struct stat st;
+
+	if (geteuid() == 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		(void)!fchown(fd, state.uid, state.gid);
+}
 
 static int
 open_path(const char *path)
 {
 	int fd;
 
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	fd = open(path,
+	    O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+	    0640);
 	if (fd < 0)
 		return -errno;
-	if (geteuid() == 0)
-		(void)!fchown(fd, state.uid, state.gid);
+	give_to_owner(fd);
 	return fd;
+}
+
+/* Log to fd, which is taken; 0 or -errno. */
+static int
+use_fd(int fd)
+{
+	int r;
+
+	pthread_mutex_lock(&lock);
+	r = log_sink_use(&sink, fd);
+	pthread_mutex_unlock(&lock);
+	if (r < 0)
+		close(fd);
+	return r;
 }
 
 void
@@ -58,47 +83,62 @@ log_set_owner(uid_t uid, gid_t gid)
 {
 	state.uid = uid;
 	state.gid = gid;
-	if (state.path[0] != '\0' && geteuid() == 0)
-		(void)!fchown(state.fd, uid, gid);
+	if (state.path[0] != '\0')
+		give_to_owner(sink.fd);
 }
 
 int
 log_open(const char *path)
 {
-	int fd;
+	bool to_stderr = strcmp(path, "-") == 0;
+	int fd, r;
 
-	if (strcmp(path, "-") == 0) {
-		if (state.fd != STDERR_FILENO)
-			close(state.fd);
-		state.fd = STDERR_FILENO;
-		state.path[0] = '\0';
-		return 0;
-	}
 	if (strlen(path) >= sizeof(state.path))
 		return -ENAMETOOLONG;
-	fd = open_path(path);
+	fd = to_stderr ? log_sink_stderr() : open_path(path);
 	if (fd < 0)
 		return fd;
-	if (state.fd != STDERR_FILENO)
-		close(state.fd);
-	state.fd = fd;
-	strcpy(state.path, path);
-	return 0;
+	r = use_fd(fd);
+	if (r == 0)
+		strcpy(state.path, to_stderr ? "" : path);
+	return r;
 }
 
 int
 log_reopen(void)
 {
-	int fd, r;
+	int fd;
 
 	if (state.path[0] == '\0')
 		return 0;
 	fd = open_path(state.path);
-	if (fd < 0)
-		return fd;
-	/* In one step: another thread may be about to write. */
-	r = dup3(fd, state.fd, O_CLOEXEC) < 0 ? -errno : 0;
-	close(fd);
+	return fd < 0 ? fd : use_fd(fd);
+}
+
+int
+log_detach_fd(void)
+{
+	int flags = fcntl(sink.fd, F_GETFD);
+
+	if (flags >= 0)
+		(void)fcntl(sink.fd, F_SETFD, flags & ~FD_CLOEXEC);
+	return sink.fd;
+}
+
+int
+log_adopt(int fd, const char *path)
+{
+	int flags = fcntl(fd, F_GETFD), r;
+
+	if (flags < 0)
+		return -errno;
+	if (path != NULL && strlen(path) >= sizeof(state.path))
+		return -ENAMETOOLONG;
+	if (fd > STDERR_FILENO)
+		(void)fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+	r = use_fd(fd);
+	if (r == 0 && path != NULL)
+		strcpy(state.path, strcmp(path, "-") == 0 ? "" : path);
 	return r;
 }
 
@@ -118,6 +158,32 @@ void
 log_set_name(const char *name)
 {
 	snprintf(state.name, sizeof(state.name), "%s", name);
+	/* A child does not tell what its parent has to. */
+	pthread_mutex_lock(&lock);
+	log_repeat_init(&repeat);
+	sink.n_lost = 0;
+	pthread_mutex_unlock(&lock);
+}
+
+void
+log_save(struct log_setup *out)
+{
+	out->fd = sink.fd;
+	out->path = state.path;
+	out->level = state.level;
+	out->format = state.format;
+	out->uid = state.uid;
+	out->gid = state.gid;
+}
+
+void
+log_restore(const struct log_setup *s)
+{
+	(void)log_adopt(s->fd, s->path[0] == '\0' ? "-" : s->path);
+	state.level = s->level;
+	state.format = s->format;
+	state.uid = s->uid;
+	state.gid = s->gid;
 }
 
 bool
@@ -129,78 +195,120 @@ log_wants(enum log_level level)
 int
 log_fd(void)
 {
-	return state.fd;
+	return sink.fd;
 }
 
-/* Copy text with its control bytes made visible; returns the new length. */
-static size_t
-add_visible(char *out, size_t size, const char *text)
-{
-	size_t n;
+/* Under the lock. */
 
-	for (n = 0; *text != '\0' && n + 5 < size; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c >= 0x20 && c != 0x7f)
-			out[n++] = (char)c;
-		else
-			n += (size_t)snprintf(out + n, size - n, "\\x%02x", c);
-	}
-	return n;
-}
-
+/* Format and write text, as a line or, if more is wanted, as many as it takes.
+ */
 static void
-write_text(enum log_level level, const char *when, const char *msg)
+put_entry(struct log_entry *e, bool all)
 {
-	char line[LINE_SIZE * 2];
-	int head;
-	size_t n;
+	struct log_line line;
+	size_t taken;
 
-	head = snprintf(line, sizeof(line), "%s %-5s %s[%d]: ", when,
-	    level_names[level], state.name, (int)getpid());
-	if (head < 0 || (size_t)head >= sizeof(line))
+	do {
+		taken = log_line_format(&line, state.format, e);
+		(void)log_sink_put(&sink, line.data, line.len);
+		e->text += taken;
+		e->len -= taken;
+	} while (all && taken > 0 && e->len > 0);
+}
+
+/* Write a line of this process about the log itself. */
+static void __attribute__((format(printf, 2, 3)))
+put_own(enum log_level level, const char *fmt, ...)
+{
+	char text[128];
+	struct log_entry e = {.level = level,
+	    .when_ms = wall_now_ms(),
+	    .name = state.name,
+	    .pid = getpid(),
+	    .text = text};
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	e.len = strlen(text);
+	put_entry(&e, false);
+}
+
+/* Tell of the lines that were lost, as soon as a line goes through again. */
+static void
+tell_lost(void)
+{
+	unsigned long n = sink.n_lost;
+
+	if (n == 0)
 		return;
-	n = (size_t)head;
-	n += add_visible(line + n, sizeof(line) - n - 1, msg);
-	line[n++] = '\n';
-	(void)!write(state.fd, line, n);
+	put_own(LOG_WARN, "%lu message%s lost: %s", n,
+	    n == 1 ? " was" : "s were", log_sink_why(&sink));
+	/* Unless it was lost itself, which is no message of anybody's. */
+	sink.n_lost = sink.n_lost == n ? 0 : n;
 }
 
 static void
-write_json(enum log_level level, const char *when, const char *msg)
+put_message(enum log_level level, const char *text, size_t len)
 {
-	struct buf b;
-	char *utf8;
+	struct log_verdict v;
+	struct log_entry e = {.level = level,
+	    .when_ms = wall_now_ms(),
+	    .name = state.name,
+	    .pid = getpid(),
+	    .text = text,
+	    .len = len};
 
-	utf8 = json_utf8(msg, strlen(msg));
-	buf_init(&b, LINE_SIZE * 8);
-	buf_printf(&b, "{\"time\":\"%s\",\"level\":\"%s\",\"process\":", when,
-	    level_names[level]);
-	buf_add_json_cstr(&b, state.name);
-	buf_printf(&b, ",\"pid\":%d,\"message\":", (int)getpid());
-	buf_add_json_cstr(&b, utf8);
-	buf_adds(&b, "}\n");
-	if (buf_error(&b) == 0)
-		(void)!write(state.fd, buf_head(&b), buf_len(&b));
-	buf_done(&b);
-	free(utf8);
+	v = log_repeat_take(&repeat, level, text, len, mono_now());
+	if (v.n_repeated == 0 && !v.write)
+		return;
+	tell_lost();
+	if (v.n_repeated > 0)
+		put_own(v.repeated, "the last message was repeated %u time%s",
+		    v.n_repeated, v.n_repeated == 1 ? "" : "s");
+	if (v.write)
+		put_entry(&e, false);
 }
+
+/* Without the lock again. */
 
 static void __attribute__((format(printf, 2, 0)))
 log_va(enum log_level level, const char *fmt, va_list ap)
 {
-	char msg[LINE_SIZE], when[WALL_SIZE];
+	char text[LOG_TEXT_MAX];
 	int saved;
 
 	if (level > state.level)
 		return;
 	saved = errno;
-	vsnprintf(msg, sizeof(msg), fmt, ap);
-	wall_format(wall_now_ms(), when);
-	if (state.format == LOG_JSON)
-		write_json(level, when, msg);
-	else
-		write_text(level, when, msg);
+	if (vsnprintf(text, sizeof(text), fmt, ap) < 0)
+		text[0] = '\0';
+	pthread_mutex_lock(&lock);
+	put_message(level, text, strlen(text));
+	pthread_mutex_unlock(&lock);
+	errno = saved;
+}
+
+void
+log_write_as(const char *name, pid_t pid, enum log_level level,
+    const char *text, size_t len)
+{
+	struct log_entry e = {.level = level,
+	    .when_ms = wall_now_ms(),
+	    .name = name,
+	    .pid = pid,
+	    .text = text,
+	    .len = len};
+	int saved;
+
+	if (level > state.level)
+		return;
+	saved = errno;
+	pthread_mutex_lock(&lock);
+	tell_lost();
+	put_entry(&e, true);
+	pthread_mutex_unlock(&lock);
 	errno = saved;
 }
 

@@ -336,6 +336,16 @@ peer_pause(struct peer *p)
 	go_deaf(p);
 }
 
+/* Let the frames that the reader holds be taken at the end of the turn. */
+static void
+take_later(struct peer *p)
+{
+	if (p->resuming || line_reader_pending(p->in) == 0)
+		return;
+	p->resuming = true;
+	TAILQ_INSERT_TAIL(&p->group->resumed, p, resumed_entry);
+}
+
 void
 peer_resume(struct peer *p)
 {
@@ -344,10 +354,49 @@ peer_resume(struct peer *p)
 	p->paused = false;
 	if (!p->eof)
 		hear_again(p);
-	if (line_reader_pending(p->in) > 0 && !p->resuming) {
-		p->resuming = true;
-		TAILQ_INSERT_TAIL(&p->group->resumed, p, resumed_entry);
-	}
+	take_later(p);
+}
+
+void
+peer_save(const struct peer *p, struct peer_state *out)
+{
+	out->in = line_reader_peek(p->in, &out->in_len, &out->skipping);
+	out->out = buf_head(&p->out);
+	out->out_len = buf_len(&p->out);
+	out->paused = p->paused;
+	out->eof = p->eof;
+	out->reset = p->reset;
+}
+
+int
+peer_restore(struct peer *p, const struct peer_state *s)
+{
+	int r;
+
+	r = line_reader_restore(p->in, s->in, s->in_len, s->skipping);
+	if (r < 0)
+		return r;
+	buf_add(&p->out, s->out, s->out_len);
+	if (buf_error(&p->out) < 0)
+		return buf_error(&p->out);
+	p->eof = s->eof;
+	p->reset = s->reset;
+	if (s->eof)
+		go_deaf(p);
+	if (s->paused)
+		peer_pause(p);
+	else
+		take_later(p);
+	if (s->out_len > 0)
+		peer_send(p);
+	return 0;
+}
+
+bool
+peer_group_at_rest(const struct peer_group *g)
+{
+	return TAILQ_EMPTY(&g->dirty) && TAILQ_EMPTY(&g->gone) &&
+	       TAILQ_EMPTY(&g->resumed);
 }
 
 void

@@ -93,6 +93,30 @@ void peer_group_done(struct peer_group *g);
 int peer_init(struct peer *p, struct peer_group *g, int fd, size_t max_line,
     size_t max_out, const struct peer_ops *ops);
 
+/* What a peer holds besides its descriptor. */
+struct peer_state {
+	const char *in, *out; /* bytes not handed out, and not sent */
+	size_t in_len, out_len;
+	bool skipping; /* a frame over the limit is being read */
+	bool paused, eof, reset;
+};
+
+/*
+ * Look at an open peer, at the end of a turn, so that another process can go on
+ * with its descriptor; in and out are lent until the next call that takes p.
+ */
+void peer_save(const struct peer *p, struct peer_state *out);
+
+/*
+ * Let p, which peer_init has just made, go on from there; everything is copied.
+ * -ENOMEM: close it.
+ */
+int peer_restore(struct peer *p, const struct peer_state *s);
+
+/* True when nothing of this turn is left to do: no output untried, none gone.
+ */
+bool peer_group_at_rest(const struct peer_group *g);
+
 /* Send what was added to p->out, at the end of this turn. */
 void peer_send(struct peer *p);
 

@@ -38,6 +38,7 @@ enum rpc_code {
 	RPC_NO_SUCH_NAME = -32017,
 	RPC_TIMED_OUT = -32018,
 	RPC_TASK_FAILED = -32020,
+	RPC_REFUSED = -32021, /* the daemon can't be reloaded, upgraded, … so */
 };
 
 #endif

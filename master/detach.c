@@ -128,15 +128,16 @@ err_word:
 	return r;
 }
 
-void
+bool
 detach_ready(void)
 {
 	if (ready_fd < 0)
-		return;
+		return false;
 	/* The children that were started already write into the void. */
 	close_terminal(STDOUT_FILENO);
 	close_terminal(STDERR_FILENO);
 	(void)!write(ready_fd, "", 1);
 	close(ready_fd);
 	ready_fd = -1;
+	return true;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,20 +14,23 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <bsd/stdlib.h>
 #include <bsd/unistd.h>
 
 #include "ipc/buf.h"
 #include "ipc/log.h"
+#include "master/check.h"
 #include "master/detach.h"
-#include "master/probe.h"
+#include "master/program.h"
+#include "master/renew.h"
 #include "master/roles.h"
+#include "master/supervisor/activation.h"
 #include "master/supervisor/config.h"
 #include "master/supervisor/config_print.h"
 #include "master/supervisor/lock.h"
 #include "master/supervisor/signals.h"
 #include "master/supervisor/supervisor.h"
 
-#define CONFIG_PATH   SYSCONFDIR "/ganger/ganger.conf"
 #define OVERRIDES_MAX 64
 #define TEXT_MAX      ((size_t)16 * 1024 * 1024)
 
@@ -39,7 +43,7 @@ struct options {
 
 static const char usage_text[] =
     "usage: gangerd [-c FILE] [-t] [-T] [-p KEY=VALUE]... [-d] [-v] [-V]\n"
-    "  -c FILE       configuration (default: " CONFIG_PATH ", if there)\n"
+    "  -c FILE       configuration (default: " CHECK_USUAL_PATH ", if there)\n"
     "  -t            check the configuration and exit\n"
     "  -T            print the effective configuration and exit\n"
     "  -p KEY=VALUE  override a top-level key\n"
@@ -98,13 +102,29 @@ read_options(int argc, char **argv, struct options *o)
 	}
 }
 
-/* Without -c, a file that is not there is no mistake. */
-static const char *
-config_path(const struct options *o)
+static struct check_request
+request_of(const struct options *o)
 {
-	if (o->config != NULL)
-		return o->config;
-	return access(CONFIG_PATH, F_OK) == 0 ? CONFIG_PATH : NULL;
+	return (struct check_request){.path = o->config,
+	    .overrides = o->overrides,
+	    .n_overrides = o->n_overrides};
+}
+
+/* Where the daemon asks whether this program takes its configuration. */
+static void
+answer_check(const struct options *o)
+{
+	struct check_request q = request_of(o);
+	const char *error = NULL, *text = getenv(CHECK_FD_ENV);
+	int fd;
+
+	if (text == NULL || !o->check)
+		return;
+	fd = (int)strtonum(text, STDERR_FILENO + 1, INT_MAX, &error);
+	if (error != NULL || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return;
+	(void)unsetenv(CHECK_FD_ENV);
+	check_serve(&q, fd);
 }
 
 static void
@@ -121,22 +141,11 @@ print_lines(const struct buf *b)
 static void
 load(const struct options *o, struct config **config_out, json_t **names_out)
 {
-	const char *path = config_path(o);
+	struct check_request q = request_of(o);
 	struct buf mistakes;
-	int r;
 
 	buf_init(&mistakes, TEXT_MAX);
-	r = config_load(
-	    path, o->overrides, o->n_overrides, config_out, &mistakes);
-	if (r == 0) {
-		r = probe_pools(*config_out, names_out, &mistakes);
-		if (r < 0 && buf_len(&mistakes) == 0)
-			buf_printf(&mistakes, "can't check the pools: %s\n",
-			    strerror(-r));
-		if (r < 0)
-			config_free(config_out);
-	}
-	if (r < 0) {
+	if (check_load(&q, config_out, names_out, &mistakes) < 0) {
 		print_lines(&mistakes);
 		exit(EX_CONFIG);
 	}
@@ -163,14 +172,18 @@ print_config(const struct config *c)
 
 /*
  * Only 0 to 2 are open, and they are: no descriptor of ours takes their
- * numbers, and none of whoever started us lives on in the children.
+ * numbers, and none of whoever started us lives on in the children.  But for
+ * those that were meant for us: the service manager's, and those that the
+ * image before has left open.
  */
 static void
-settle_fds(void)
+settle_fds(struct activation *passed)
 {
 	int fd;
 
-	closefrom(STDERR_FILENO + 1);
+	activation_read(passed);
+	if (!renew_has_state())
+		closefrom(ACTIVATION_FIRST_FD + passed->n_fds);
 
 	do
 		fd = open("/dev/null", O_RDWR);
@@ -193,87 +206,155 @@ set_up_log(const struct options *o, const struct config *c)
 	return r;
 }
 
-static void
-on_serving(void *arg)
-{
-	(void)arg;
-	detach_ready();
-}
-
-/* Take the locks and run; the configuration is good. */
+/* Take the locks of a daemon that starts.  0, or an exit status. */
 static int
-run(const struct config *c, struct roles *roles, bool detached)
+take_locks(struct program *p, const struct config *c, bool activated)
 {
-	static const struct supervisor_ops ops = {
-	    .run_broker = role_run_broker,
-	    .run_worker = role_run_worker,
-	    .on_serving = on_serving,
-	};
 	struct buf reason;
-	struct lock lock;
-	int status, r;
+	int r;
 
 	buf_init(&reason, TEXT_MAX);
-	lock_init(&lock);
-	r = lock_take(&lock, c, &reason);
-	if (r == 0 && (r = lock_write(&lock)) < 0)
+	r = lock_take(&p->lock, c, activated, &reason);
+	if (r == 0 && (r = lock_write(&p->lock)) < 0)
 		buf_printf(
 		    &reason, "can't write the pid file: %s", strerror(-r));
 	if (r < 0) {
 		log_error("%.*s", (int)buf_len(&reason), buf_head(&reason));
-		buf_done(&reason);
-		lock_release(&lock);
-		return r == -EEXIST ? EX_TEMPFAIL : EX_CANTCREAT;
+		lock_release(&p->lock);
 	}
+	buf_done(&reason);
+	return r == 0 ? 0 : r == -EEXIST ? EX_TEMPFAIL : EX_CANTCREAT;
+}
+
+/* Take the socket that a service manager listens on.  0, or an exit status. */
+static int
+take_socket(struct activation *passed, const struct config *c, int *fd_out)
+{
+	struct buf reason;
+	int r;
+
+	buf_init(&reason, TEXT_MAX);
+	r = activation_take(passed, c->socket, fd_out, &reason);
+	if (r < 0)
+		log_error("%.*s", (int)buf_len(&reason), buf_head(&reason));
+	buf_done(&reason);
+	return r < 0 ? EX_CONFIG : 0;
+}
+
+/* Set up for a daemon that starts; the configuration is good. */
+static int
+start(struct program *p, const struct options *o, struct activation *passed,
+    struct supervisor_start *st)
+{
+	const struct config *c = st->config;
+	int r, status;
+
+	/* Before the log, which is to lead where standard error does then. */
+	if (o->detach && (r = detach()) < 0) {
+		log_error("can't detach: %s", strerror(-r));
+		return EX_OSERR;
+	}
+	if (set_up_log(o, c) < 0)
+		return EX_CANTCREAT;
+	log_set_name("master");
+	p->to_stderr = strcmp(c->log_file, "-") == 0;
+	r = roles_init(&p->roles);
+	if (r < 0) {
+		log_error("can't set up: %s", strerror(-r));
+		return EX_OSERR;
+	}
+	p->roles.debug = o->debug;
+	status = take_locks(p, c, passed->n_fds > 0);
+	if (status == 0)
+		status = take_socket(passed, c, &st->listen_fd);
+	if (status != 0)
+		return status;
 	log_info("gangerd " GANGER_VERSION " starts, configuration: %s",
 	    c->path == NULL ? "defaults" : c->path);
-	if (detached && strcmp(c->log_file, "-") == 0)
+	if (o->detach && p->to_stderr)
 		log_warn("log_file is \"-\": nothing is logged once the "
 			 "daemon serves in the background");
-	status = supervisor_run(c, &ops, roles);
-	lock_release(&lock);
-	buf_done(&reason);
+	return 0;
+}
+
+/* Print what was asked for instead of running.  An exit status. */
+static int
+show(const struct options *o, struct supervisor_start *st)
+{
+	int status = o->print ? print_config(st->config) : 0;
+
+	if (o->check && !o->print)
+		printf("%s: the configuration is valid\n",
+		    st->config->path == NULL ? "defaults" : st->config->path);
+	json_decref(st->names);
+	config_free(&st->config);
 	return status;
+}
+
+/* Go on where the image before an upgrade was.  0, or an exit status. */
+static int
+resume(struct program *p, const struct options *o, struct supervisor_start *st)
+{
+	int r;
+
+	log_set_name("master");
+	r = program_resume(p, st->handover, &st->config, &st->names);
+	if (r < 0)
+		return EX_SOFTWARE;
+	p->roles.debug = o->debug;
+	if (o->debug)
+		log_set_level(LOG_DEBUG);
+	return 0;
 }
 
 int
 main(int argc, char **argv)
 {
-	struct config *config = NULL;
+	struct supervisor_start st = {.listen_fd = -1, .ops = &program_ops};
+	struct activation passed;
+	struct check_request request;
+	struct program p;
 	struct options o;
-	struct roles roles;
-	json_t *names = NULL;
 	int status, r;
 
-	read_options(argc, argv, &o);
+	if (role_is_resumed()) {
+		setproctitle_init(argc, argv, environ);
+		return role_resume_broker();
+	}
+	memset(&p, 0, sizeof(p));
+	lock_init(&p.lock);
+	r = renew_init(&p.renew, argc, argv);
+	/* Not from argv, where the process's title will be. */
+	read_options(argc, r == 0 ? p.renew.argv : argv, &o);
 	setproctitle_init(argc, argv, environ);
-	settle_fds();
-	load(&o, &config, &names);
-	if (o.print || o.check) {
-		status = o.print ? print_config(config) : 0;
-		if (o.check && !o.print)
-			printf("%s: the configuration is valid\n",
-			    config->path == NULL ? "defaults" : config->path);
-		json_decref(names);
-		config_free(&config);
-		return status;
-	}
-	if (set_up_log(&o, config) < 0)
-		return EX_CANTCREAT;
-	if (o.detach && (r = detach()) < 0) {
-		log_error("can't detach: %s", strerror(-r));
-		return EX_OSERR;
-	}
-	signals_block();
-	setproctitle("master");
-	log_set_name("master");
-	r = roles_init(&roles, config, names);
+	answer_check(&o);
+	settle_fds(&passed);
+	request = request_of(&o);
+	checker_init(&p.checker, &request, p.renew.argv);
+	if (r == 0)
+		r = renew_take_state(&st.handover);
 	if (r < 0) {
 		log_error("can't set up: %s", strerror(-r));
 		return EX_OSERR;
 	}
-	status = run(config, &roles, o.detach);
-	roles_done(&roles);
-	config_free(&config);
+	if (r == 0)
+		load(&o, &st.config, &st.names);
+	if (r == 0 && (o.print || o.check))
+		return show(&o, &st);
+	signals_block();
+	status = r == 0 ? start(&p, &o, &passed, &st) : resume(&p, &o, &st);
+	if (status != 0)
+		return status;
+	setproctitle("master");
+	st.lock = &p.lock;
+	st.debug = o.debug;
+	st.arg = &p;
+	status = supervisor_run(&st);
+	json_decref(st.handover);
+	checker_done(&p.checker);
+	lock_release(&p.lock);
+	activation_done(&passed);
+	roles_done(&p.roles);
+	renew_done(&p.renew);
 	return status;
 }

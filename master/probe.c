@@ -2,7 +2,8 @@
 /*
  * probe.c - which tasks each pool can run, found out in a child
  *
- * Runs before the master's loop does, so it may block.
+ * Runs before the master's loop does, or in a process that checks, so it may
+ * block.
  */
 #include "master/probe.h"
 
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,7 +56,8 @@ add_text(struct buf *out, const struct buf *text)
 
 /* In the child: write {"names": [...], "mistakes": "..."}. */
 static _Noreturn void
-probe_child(const struct config *c, const struct config_pool *pool, int fd)
+probe_child(const struct config *c, const struct config_pool *pool,
+    pid_t parent, int fd)
 {
 	struct config_account account = config_account_of(c, pool);
 	struct buf answer, names, mistakes;
@@ -68,6 +71,10 @@ probe_child(const struct config *c, const struct config_pool *pool, int fd)
 		_exit(1);
 	/* Loading runs a module's code: as the user that its pool has. */
 	r = spawn_take_account(&account);
+	/* After setuid, which clears it: who waits may be ended meanwhile. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
 	if (r < 0)
 		buf_printf(
 		    &mistakes, "can't become its user: %s", strerror(-r));
@@ -151,8 +158,8 @@ static int
 ask_child(const struct config *c, const struct config_pool *pool,
     struct buf *answer, int *status_out)
 {
+	pid_t parent = getpid(), pid;
 	int fds[2], r;
-	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
@@ -166,7 +173,7 @@ ask_child(const struct config *c, const struct config_pool *pool,
 	}
 	if (pid == 0) {
 		close(fds[0]);
-		probe_child(c, pool, fds[1]);
+		probe_child(c, pool, parent, fds[1]);
 	}
 	close(fds[1]);
 	r = read_all(fds[0], answer);

@@ -12,170 +12,256 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <bsd/unistd.h>
+
 #include "ipc/clock.h"
+#include "ipc/json.h"
 #include "ipc/log.h"
 #include "master/broker/broker.h"
 #include "worker/runtime.h"
 
 #define SPARE_FDS 1024 /* descriptors of the broker besides clients */
 
-int
-roles_init(struct roles *r, const struct config *c, json_t *names)
+/* Map what the master and every broker share. */
+static int
+map_shared(struct roles *r, int fd)
 {
+	struct stat st;
 	void *page;
 
-	memset(r, 0, sizeof(*r));
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size < (off_t)sizeof(struct broker_shared) &&
+	    ftruncate(fd, sizeof(struct broker_shared)) < 0)
+		return -errno;
 	page = mmap(NULL, sizeof(struct broker_shared), PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	    MAP_SHARED, fd, 0);
 	if (page == MAP_FAILED)
 		return -errno;
-	r->config = c;
-	r->names = names;
 	r->shared = page;
-	r->started_at = wall_now_ms();
+	r->shared_fd = fd;
 	r->master_pid = getpid();
 	return 0;
+}
+
+int
+roles_init(struct roles *r)
+{
+	int fd, res;
+
+	memset(r, 0, sizeof(*r));
+	r->started_at = wall_now_ms();
+	fd = memfd_create("ganger-shared", MFD_CLOEXEC);
+	res = fd < 0 ? -errno : map_shared(r, fd);
+	if (res < 0 && fd >= 0)
+		close(fd);
+	return res;
+}
+
+int
+roles_resume(struct roles *r, int shared_fd, int64_t started_at)
+{
+	int res;
+
+	memset(r, 0, sizeof(*r));
+	r->started_at = started_at;
+	res = map_shared(r, shared_fd);
+	if (res < 0)
+		close(shared_fd);
+	return res;
 }
 
 void
 roles_done(struct roles *r)
 {
-	json_decref(r->names);
-	if (r->shared != NULL)
-		(void)munmap(r->shared, sizeof(*r->shared));
+	if (r->shared == NULL)
+		return;
+	(void)munmap(r->shared, sizeof(*r->shared));
+	close(r->shared_fd);
 	memset(r, 0, sizeof(*r));
 }
 
-/* calloc that never returns NULL: a child that can't begin ends. */
-static void *
-must_alloc(size_t n, size_t size)
-{
-	void *p = calloc(n + 1, size);
-
-	if (p == NULL)
-		log_fatal("out of memory");
-	return p;
-}
-
-/* free() of what its reader may only read. */
+/* Append "key":value. */
 static void
-free_const(const void *p)
+add_number(struct buf *out, const char *key, uint64_t value)
 {
-	void *owned;
-
-	memcpy(&owned, &p, sizeof(owned));
-	free(owned);
+	buf_add_key(out, key);
+	buf_add_uint(out, value < INT64_MAX ? value : INT64_MAX);
 }
 
 static void
-fill_pool(
-    const struct config_pool *c, json_t *names, struct broker_pool_settings *s)
+add_flag(struct buf *out, const char *key, bool value)
 {
-	struct broker_queue_ref *refs = must_alloc(c->n_take, sizeof(*refs));
-	const char **list = must_alloc(json_array_size(names), sizeof(*list));
-	const char **commands = must_alloc(c->n_commands, sizeof(*commands));
+	buf_add_key(out, key);
+	buf_adds(out, value ? "true" : "false");
+}
+
+static void
+add_string(struct buf *out, const char *key, const char *value)
+{
+	buf_add_key(out, key);
+	buf_add_json_cstr(out, value);
+}
+
+/* A comma before every item of an array but the first. */
+static void
+add_comma(struct buf *out, size_t i)
+{
+	if (i > 0)
+		buf_addc(out, ',');
+}
+
+static void
+write_takes(
+    const struct config *c, const struct config_pool *pool, struct buf *out)
+{
 	size_t i;
 
-	for (i = 0; i < c->n_take; i++) {
-		refs[i].queue = c->take[i].queue;
-		refs[i].weight = c->take[i].weight;
+	buf_add_key(out, "queues");
+	buf_addc(out, '[');
+	for (i = 0; i < pool->n_take; i++) {
+		add_comma(out, i);
+		buf_adds(out, "{\"queue\":");
+		buf_add_json_cstr(out, c->queues[pool->take[i].queue].name);
+		add_number(out, "weight", pool->take[i].weight);
+		buf_addc(out, '}');
 	}
-	for (i = 0; i < json_array_size(names); i++)
-		list[i] = json_string_value(json_array_get(names, i));
-	for (i = 0; i < c->n_commands; i++)
-		commands[i] = c->commands[i].name;
-	s->name = c->name;
-	s->n_processes = c->processes;
-	s->threads = c->threads;
-	s->strict = c->order == CONFIG_ORDER_STRICT;
-	s->refs = refs;
-	s->n_refs = c->n_take;
-	s->names = list;
-	s->n_names = json_array_size(names);
-	s->commands = commands;
-	s->n_commands = c->n_commands;
-	s->timeout_ms = c->timeout_ms;
-	s->max_tasks = c->max_tasks;
-	s->max_tasks_jitter = c->max_tasks_jitter;
+	buf_addc(out, ']');
 }
 
 static void
-fill_pools(const struct roles *r, struct broker_settings *s)
+write_names(const struct config_pool *pool, json_t *names, struct buf *out)
 {
-	const struct config *c = r->config;
-	struct broker_pool_settings *pools =
-	    must_alloc(c->n_pools, sizeof(*pools));
 	size_t i;
 
-	for (i = 0; i < c->n_pools; i++)
-		fill_pool(&c->pools[i], json_array_get(r->names, i), &pools[i]);
-	s->pools = pools;
-	s->n_pools = c->n_pools;
-}
-
-static void
-fill_queues(const struct config *c, struct broker_settings *s)
-{
-	struct broker_queue_settings *queues =
-	    must_alloc(c->n_queues, sizeof(*queues));
-	size_t i;
-
-	for (i = 0; i < c->n_queues; i++) {
-		queues[i].name = c->queues[i].name;
-		queues[i].priority = c->queues[i].priority;
-		queues[i].retries = c->queues[i].retries;
-		queues[i].timeout_ms = c->queues[i].timeout_ms;
-		queues[i].max_queued = c->queues[i].max_queued;
+	buf_add_key(out, "names");
+	buf_add_json(out, names);
+	buf_add_key(out, "commands");
+	buf_addc(out, '[');
+	for (i = 0; i < pool->n_commands; i++) {
+		add_comma(out, i);
+		buf_add_json_cstr(out, pool->commands[i].name);
 	}
-	s->queues = queues;
-	s->n_queues = c->n_queues;
+	buf_addc(out, ']');
 }
 
 static void
-fill_access(const struct config *c, struct broker_settings *s)
+write_pool(const struct config *c, size_t i, json_t *names,
+    const struct roles_now *now, struct buf *out)
 {
-	static const enum config_class from[BROKER_N_CLASSES] = {
-	    [CLASS_SUBMIT] = CONFIG_SUBMIT,
-	    [CLASS_OBSERVE] = CONFIG_OBSERVE,
-	    [CLASS_ADMIN] = CONFIG_ADMIN,
+	const struct config_pool *pool = &c->pools[i];
+	unsigned processes =
+	    now->processes == NULL ? pool->processes : now->processes[i];
+	bool flapping = now->flapping != NULL && now->flapping[i];
+
+	buf_adds(out, "{\"name\":");
+	buf_add_json_cstr(out, pool->name);
+	add_number(out, "processes", processes);
+	add_number(out, "threads", pool->threads);
+	add_flag(out, "strict", pool->order == CONFIG_ORDER_STRICT);
+	add_flag(out, "scales", config_pool_scales(pool));
+	add_number(out, "timeout_ms", (uint64_t)pool->timeout_ms);
+	add_number(out, "soft_timeout_ms", (uint64_t)pool->soft_timeout_ms);
+	add_number(out, "max_tasks", pool->max_tasks);
+	add_number(out, "max_tasks_jitter", pool->max_tasks_jitter);
+	add_string(out, "state", flapping ? "flapping" : "up");
+	write_takes(c, pool, out);
+	write_names(pool, json_array_get(names, i), out);
+	buf_addc(out, '}');
+}
+
+static void
+write_queue(const struct config_queue *q, struct buf *out)
+{
+	buf_adds(out, "{\"name\":");
+	buf_add_json_cstr(out, q->name);
+	add_number(out, "priority", q->priority);
+	add_number(out, "retries", q->retries);
+	add_number(out, "timeout_ms", (uint64_t)q->timeout_ms);
+	add_number(out, "soft_timeout_ms", (uint64_t)q->soft_timeout_ms);
+	add_number(out, "max_queued", q->max_queued);
+	buf_addc(out, '}');
+}
+
+static void
+write_access(const struct config_access *a, const char *key, struct buf *out)
+{
+	size_t i;
+
+	buf_adds(out, key);
+	buf_adds(out, ":[");
+	for (i = 0; i < a->n; i++) {
+		add_comma(out, i);
+		if (a->list[i].kind == CONFIG_WHO_ALL)
+			buf_adds(out, "{\"anyone\":true}");
+		else if (a->list[i].kind == CONFIG_WHO_GROUP)
+			buf_printf(out, "{\"gid\":%llu}",
+			    (unsigned long long)a->list[i].gid);
+		else
+			buf_printf(out, "{\"uid\":%llu}",
+			    (unsigned long long)a->list[i].uid);
+	}
+	buf_addc(out, ']');
+}
+
+/* All that is neither a pool nor a queue. */
+static void
+write_top(const struct config *c, const struct roles_now *now, struct buf *out)
+{
+	static const char *const levels[] = {
+	    [LOG_ERROR] = "error",
+	    [LOG_WARN] = "warn",
+	    [LOG_INFO] = "info",
+	    [LOG_DEBUG] = "debug",
 	};
-	struct broker_access *list;
-	size_t i, k;
 
-	for (k = 0; k < BROKER_N_CLASSES; k++) {
-		const struct config_access *a = &c->access[from[k]];
-
-		list = must_alloc(a->n, sizeof(*list));
-		for (i = 0; i < a->n; i++) {
-			list[i].anyone = a->list[i].kind == CONFIG_WHO_ALL;
-			list[i].is_group = a->list[i].kind == CONFIG_WHO_GROUP;
-			list[i].uid = a->list[i].uid;
-			list[i].gid = a->list[i].gid;
-		}
-		s->access[k] = list;
-		s->n_access[k] = a->n;
-	}
+	buf_adds(out, "{\"socket\":");
+	buf_add_json_cstr(out, c->socket);
+	add_number(out, "max_message", c->max_message);
+	add_number(out, "max_clients", c->max_clients);
+	add_number(out, "max_queued", c->max_queued);
+	add_number(out, "max_bytes", c->max_bytes);
+	add_number(out, "result_ttl_ms", (uint64_t)c->result_ttl_ms);
+	add_number(out, "failed_ttl_ms", (uint64_t)c->failed_ttl_ms);
+	add_number(out, "max_finished", c->max_finished);
+	add_number(out, "started_at", (uint64_t)now->started_at);
+	add_number(out, "master_pid", (uint64_t)now->master_pid);
+	add_string(
+	    out, "log_level", levels[now->debug ? LOG_DEBUG : c->log_level]);
+	add_string(
+	    out, "log_format", c->log_format == LOG_JSON ? "json" : "text");
+	buf_adds(out, ",\"access\":{");
+	write_access(&c->access[CONFIG_SUBMIT], "\"submit\"", out);
+	write_access(&c->access[CONFIG_OBSERVE], ",\"observe\"", out);
+	write_access(&c->access[CONFIG_ADMIN], ",\"admin\"", out);
+	buf_addc(out, '}');
 }
 
-/* Free what the fill functions made; what they borrowed stays. */
-static void
-free_settings(struct broker_settings *s)
+int
+roles_write_settings(const struct config *c, json_t *names,
+    const struct roles_now *now, struct buf *out)
 {
 	size_t i;
 
-	for (i = 0; i < s->n_pools; i++) {
-		free_const(s->pools[i].refs);
-		free_const(s->pools[i].names);
-		free_const(s->pools[i].commands);
+	write_top(c, now, out);
+	buf_adds(out, ",\"queues\":[");
+	for (i = 0; i < c->n_queues; i++) {
+		add_comma(out, i);
+		write_queue(&c->queues[i], out);
 	}
-	free_const(s->pools);
-	free_const(s->queues);
-	for (i = 0; i < BROKER_N_CLASSES; i++)
-		free_const(s->access[i]);
+	buf_adds(out, "],\"pools\":[");
+	for (i = 0; i < c->n_pools; i++) {
+		add_comma(out, i);
+		write_pool(c, i, names, now, out);
+	}
+	buf_adds(out, "]}");
+	return buf_error(out);
 }
 
 /* Let the broker have a descriptor for each client that it may serve. */
@@ -226,34 +312,93 @@ watch_master(pid_t master_pid)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
-int
-role_run_broker(void *arg, int ctl_fd)
+/* The settings of a broker that is to begin; it ends if it can't. */
+static struct broker_settings *
+make_settings(const struct roles *r, const struct config *c, json_t *names)
 {
-	const struct roles *r = arg;
-	const struct config *c = r->config;
-	struct broker_settings s = {
-	    .socket = c->socket,
-	    .max_message = (size_t)c->max_message,
-	    .max_clients = c->max_clients,
-	    .max_queued = c->max_queued,
-	    .max_bytes = c->max_bytes,
-	    .result_ttl_ms = c->result_ttl_ms,
-	    .failed_ttl_ms = c->failed_ttl_ms,
-	    .max_finished = c->max_finished,
+	struct roles_now now = {
 	    .started_at = r->started_at,
 	    .master_pid = r->master_pid,
-	    .shared = r->shared,
+	    .debug = r->debug,
 	};
-	int status;
+	struct broker_settings *s;
+	char why[SETTINGS_WHY_SIZE];
+	struct buf text;
 
+	buf_init(&text, SIZE_MAX);
+	if (roles_write_settings(c, names, &now, &text) < 0)
+		log_fatal("can't write the broker's settings");
+	if (settings_load(buf_head(&text), buf_len(&text), &s, why) < 0)
+		log_fatal("can't read the broker's settings: %s", why);
+	buf_done(&text);
+	s->shared = r->shared;
+	s->shared_fd = r->shared_fd;
+	return s;
+}
+
+int
+role_run_broker(
+    const struct roles *r, const struct config *c, json_t *names, int ctl_fd)
+{
 	watch_master(r->master_pid);
 	raise_fd_limit(c->max_clients);
-	fill_pools(r, &s);
-	fill_queues(c, &s);
-	fill_access(c, &s);
-	status = broker_run(&s, ctl_fd);
-	free_settings(&s);
-	return status;
+	return broker_run(make_settings(r, c, names), ctl_fd);
+}
+
+bool
+role_is_resumed(void)
+{
+	return getenv(HANDOVER_ENV) != NULL;
+}
+
+/* Open the state that the environment names, and read its head. */
+static int
+open_state(struct handover_in *in, struct handover_head *head)
+{
+	const char *number = getenv(HANDOVER_ENV);
+	int fd, r;
+
+	fd = number == NULL ? -1 : atoi(number);
+	(void)unsetenv(HANDOVER_ENV);
+	r = handover_in_open(in, fd);
+	if (r < 0)
+		return r;
+	close(fd);
+	r = handover_load_head(in, head);
+	if (r < 0)
+		handover_in_done(in);
+	return r;
+}
+
+int
+role_resume_broker(void)
+{
+	struct handover_head head;
+	struct handover_in in;
+	struct roles r;
+	int res;
+
+	setproctitle("broker");
+	log_set_name("broker");
+	/* It would be the number of the descriptor that was executed. */
+	(void)prctl(PR_SET_NAME, "gangerd");
+	res = open_state(&in, &head);
+	if (res < 0) {
+		log_error("the state of the broker before: %s",
+		    res == -EPROTO ? "it is of a version that this one can't "
+				     "read"
+				   : strerror(-res));
+		return EX_SOFTWARE;
+	}
+	watch_master(head.master_pid);
+	raise_fd_limit(head.max_clients);
+	res = roles_resume(&r, head.shared_fd, 0);
+	if (res < 0) {
+		log_error(
+		    "the memory shared with the master: %s", strerror(-res));
+		return EX_SOFTWARE;
+	}
+	return broker_resume(&in, &head, r.shared);
 }
 
 int
@@ -310,16 +455,16 @@ take_surroundings(const struct config_pool *pool)
 }
 
 int
-role_run_worker(
-    void *arg, const struct config_pool *pool, unsigned number, int fd)
+role_run_worker(const struct config *c, const struct config_pool *pool,
+    unsigned number, int fd, struct page *page)
 {
-	const struct roles *r = arg;
 	struct role_worker w;
 	int status;
 
 	if (take_surroundings(pool) < 0 ||
-	    role_worker_init(&w, r->config, pool, number, fd) < 0)
+	    role_worker_init(&w, c, pool, number, fd) < 0)
 		return EX_OSERR;
+	w.settings.page = page;
 	status = worker_run(&w.settings);
 	role_worker_done(&w);
 	return status;

@@ -189,7 +189,9 @@ step(struct run *r)
 	n = poll(fds, sizeof(fds) / sizeof(fds[0]), poll_ms(r));
 	if (n < 0)
 		return;
-	if (job_stopped(r->task) != JOB_GOES_ON) {
+	if (fds[1].revents != 0)
+		job_take_wake(r->task);
+	if (job_stopped(r->task) > JOB_LATE) {
 		r->ending = STOPPED;
 	} else if (fds[0].revents != 0) {
 		take_rest(r);
@@ -292,6 +294,7 @@ finish(struct run *r)
 
 	switch (r->ending) {
 	case TIMED_OUT:
+		r->task->over_limit = true;
 		snprintf(what, sizeof(what), "over its time limit of %lld ms",
 		    (long long)r->limit_ms);
 		fail(r, 128 + SIGKILL, true, what, "signal", SIGKILL);

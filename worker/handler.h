@@ -14,6 +14,15 @@
  * A worker process runs several threads, and each runs handlers: what handlers
  * share needs a lock, or a single-threaded pool.  Worker processes share
  * nothing.  A handler that blocks holds its thread and nothing else.
+ *
+ * A handler that crashes, aborts or calls exit() ends its process; the task is
+ * charged with it, and the others in the process are run again.  The worker's
+ * handlers for SIGSEGV, SIGABRT and their like find out which task it was: a
+ * module leaves them alone, and does not block SIGRTMIN+1 and SIGRTMIN+2, by
+ * which the daemon looks at what a thread is doing.  A system call that such a
+ * look interrupts is restarted, but poll(2), nanosleep(2) and their like may
+ * fail with EINTR.  What is written to stdout and stderr goes to the log, line
+ * by line.
  */
 #ifndef GANGER_HANDLER_H
 #define GANGER_HANDLER_H
@@ -87,9 +96,10 @@ GANGER_PUBLIC void ganger_progress(
     struct ganger_task *task, uint64_t done, uint64_t total, const char *note);
 
 /*
- * True once the task should stop: it was cancelled, or the worker is being
- * stopped the quick way.  A handler that runs long looks now and then, and
- * then fails with code 0.
+ * True once the task should stop: it was cancelled, it is over its soft time
+ * limit, or the worker is being stopped the quick way.  A handler that runs
+ * long looks now and then, and then fails with code 0.  One that is over its
+ * limit and comes to a result all the same returns it, and has succeeded.
  */
 GANGER_PUBLIC bool ganger_cancelled(const struct ganger_task *task);
 

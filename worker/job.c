@@ -17,7 +17,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "ipc/json.h"
+#include "worker/slots.h"
 #include "worker/uplink.h"
+
+#define JOB_REASON_MAX 1024 /* bytes of what a late handler said */
 
 struct ganger_task *
 job_new(const struct order *o, const struct route *route, struct uplink *uplink)
@@ -34,8 +38,10 @@ job_new(const struct order *o, const struct route *route, struct uplink *uplink)
 	t->run = o->run;
 	t->attempt = o->attempt;
 	t->timeout_ms = o->timeout_ms;
+	t->soft_timeout_ms = o->soft_timeout_ms;
 	t->args = order_take_args(o);
 	t->wake_fd = -1;
+	atomic_init(&t->begun_ns, 0);
 	atomic_init(&t->stop, JOB_GOES_ON);
 	pthread_mutex_init(&t->lock, NULL);
 	return t;
@@ -63,18 +69,61 @@ kill_group(const struct ganger_task *t)
 	}
 }
 
+/* Replace a lesser reason; the lock of the pool keeps others out. */
+static void
+set_stop(struct ganger_task *t, enum job_stop why)
+{
+	int now;
+
+	now = atomic_load(&t->stop);
+	if (now == JOB_GOES_ON || (now == JOB_LATE && why != JOB_LATE))
+		atomic_store(&t->stop, (int)why);
+}
+
 void
 job_stop(struct ganger_task *t, enum job_stop why)
 {
-	int expected;
-
-	expected = JOB_GOES_ON;
-	atomic_compare_exchange_strong(&t->stop, &expected, (int)why);
+	set_stop(t, why);
 	if (t->wake_fd >= 0)
 		(void)eventfd_write(t->wake_fd, 1);
 	pthread_mutex_lock(&t->lock);
-	kill_group(t);
+	if (why != JOB_LATE)
+		kill_group(t);
+	else if (t->group > 0)
+		(void)kill(-t->group, SIGTERM);
 	pthread_mutex_unlock(&t->lock);
+}
+
+void
+job_begin(struct ganger_task *t, struct mono now)
+{
+	atomic_store_explicit(&t->begun_ns, now.ns, memory_order_relaxed);
+}
+
+int64_t
+job_stop_late(struct ganger_task *t, struct mono now)
+{
+	struct mono begun;
+	int64_t left_ms;
+
+	if (t->soft_timeout_ms == 0 || job_stopped(t) != JOB_GOES_ON)
+		return 0;
+	begun.ns = atomic_load_explicit(&t->begun_ns, memory_order_relaxed);
+	if (begun.ns == 0)
+		begun = now;
+	left_ms = mono_until_ms(now, mono_add_ms(begun, t->soft_timeout_ms));
+	if (left_ms > 0)
+		return left_ms;
+	job_stop(t, JOB_LATE);
+	return 0;
+}
+
+void
+job_take_wake(struct ganger_task *t)
+{
+	eventfd_t ignored;
+
+	(void)eventfd_read(t->wake_fd, &ignored);
 }
 
 enum job_stop
@@ -103,6 +152,7 @@ job_fork(struct ganger_task *t)
 			 */
 			(void)setpgid(pid, pid);
 			t->group = pid;
+			slots_set_group(pid);
 		}
 	}
 	pthread_mutex_unlock(&t->lock);
@@ -115,6 +165,7 @@ job_end_group(struct ganger_task *t)
 	pthread_mutex_lock(&t->lock);
 	kill_group(t);
 	t->group = 0;
+	slots_set_group(0);
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -172,6 +223,30 @@ job_write_progress(
 	return left_ms;
 }
 
+/* What the handler said becomes the reason in the error's data. */
+static void
+write_late(struct ganger_task *t, size_t max_message, struct buf *out)
+{
+	struct report_failure f = {.code = RPC_TIMED_OUT, .retryable = true};
+	char message[64], *utf8;
+
+	snprintf(message, sizeof(message),
+	    "over its soft time limit of %lld ms",
+	    (long long)t->soft_timeout_ms);
+	f.message = message;
+	if (t->data == NULL)
+		t->data = json_object();
+	if (t->message != NULL) {
+		utf8 =
+		    json_utf8(t->message, strnlen(t->message, JOB_REASON_MAX));
+		(void)json_object_set_new(
+		    t->data, "reason", json_string_nocheck(utf8));
+		free(utf8);
+	}
+	f.data = t->data;
+	report_failure(out, t->rpc_id, &f, max_message);
+}
+
 static void
 write_failure(struct ganger_task *t, size_t max_message, struct buf *out)
 {
@@ -200,6 +275,8 @@ job_write_end(struct ganger_task *t, const json_t *value, size_t max_message,
 		report_snooze(out, t->id, t->run, t->delay_ms);
 	else if (job_stopped(t) == JOB_CUT)
 		report_snooze(out, t->id, t->run, 0);
+	else if (job_stopped(t) == JOB_LATE && !t->over_limit)
+		write_late(t, max_message, out);
 	else
 		write_failure(t, max_message, out);
 }

@@ -27,9 +27,13 @@
 
 struct uplink;
 
-/* Why a task should end before its time.  The first reason stays. */
+/*
+ * Why a task should end before its time.  The first reason stays, but the
+ * first of all, which leaves a command the time to end by itself.
+ */
 enum job_stop {
 	JOB_GOES_ON,
+	JOB_LATE,      /* it is over its soft time limit */
 	JOB_CANCELLED, /* the broker said so */
 	JOB_CUT        /* the worker is ending the quick way */
 };
@@ -48,8 +52,11 @@ struct ganger_task {
 	int64_t rpc_id;
 	uint64_t id, run;
 	unsigned attempt;
-	int64_t timeout_ms; /* 0: none */
-	json_t *args;       /* owned; the task thread's */
+	int64_t timeout_ms, soft_timeout_ms; /* 0: none */
+	json_t *args;                        /* owned; the task thread's */
+	bool over_limit; /* its command was killed for timeout_ms; likewise */
+
+	_Atomic int64_t begun_ns; /* monotonic; 0: it waits for a thread */
 
 	atomic_int stop; /* enum job_stop */
 	/* The running thread's: readable once stopped; -1 while waiting. */
@@ -85,8 +92,23 @@ struct ganger_task *job_new(
     const struct order *o, const struct route *route, struct uplink *uplink);
 void job_free(struct ganger_task *t);
 
-/* Ask the job to end, and kill its command.  Under the pool's lock. */
+/*
+ * Ask the job to end, and kill its command, or, when it is only late, send
+ * that SIGTERM.  Under the pool's lock.
+ */
 void job_stop(struct ganger_task *t, enum job_stop why);
+
+/* Note that a thread has begun to run it. */
+void job_begin(struct ganger_task *t, struct mono now);
+
+/*
+ * Ask the job to end if it is over its soft time limit.  Returns in how many
+ * ms it can be over it at the earliest; 0: never.  Under the pool's lock.
+ */
+int64_t job_stop_late(struct ganger_task *t, struct mono now);
+
+/* Take the wake-up of the stop that was asked for.  The running thread's. */
+void job_take_wake(struct ganger_task *t);
 
 /* JOB_GOES_ON while it may. */
 enum job_stop job_stopped(const struct ganger_task *t);
@@ -118,7 +140,8 @@ int64_t job_write_progress(
 /*
  * Write the one message that ends the run: value's if it is not NULL, else
  * what ganger_fail or ganger_snooze set.  A run that failed after it was cut
- * is given back to be run again at no cost.  out is empty.
+ * is given back to be run again at no cost; one that failed when it was late
+ * has failed for that, and can be retried.  out is empty.
  */
 void job_write_end(struct ganger_task *t, const json_t *value,
     size_t max_message, struct buf *out);

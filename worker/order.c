@@ -59,6 +59,9 @@ get_run(json_t *params, struct order *o)
 	o->attempt = (unsigned)n;
 	if (!get_int(params, "timeout_ms", 0, INT64_MAX, 0, &o->timeout_ms))
 		return "\"timeout_ms\" is not a length of time";
+	if (!get_int(params, "soft_timeout_ms", 0, INT64_MAX, 0,
+		&o->soft_timeout_ms))
+		return "\"soft_timeout_ms\" is not a length of time";
 	return NULL;
 }
 

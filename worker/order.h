@@ -25,7 +25,7 @@ struct order {
 	const char *name;
 	json_t *params; /* that has the args in it */
 	unsigned attempt;
-	int64_t timeout_ms; /* 0: none */
+	int64_t timeout_ms, soft_timeout_ms; /* 0: none */
 };
 
 /* Why a message is no order.  The code suits a response to a request. */

@@ -10,7 +10,7 @@
 static json_t *
 run(struct ganger_task *t)
 {
-	if (job_stopped(t) != JOB_GOES_ON) {
+	if (job_stopped(t) > JOB_LATE) {
 		job_fail(t, 0, true, NULL, "cancelled before it started");
 		return NULL;
 	}

@@ -20,6 +20,7 @@
 
 struct pool_thread {
 	struct pool *pool; /* borrowed */
+	unsigned number;   /* from 0 on */
 	pthread_t id;
 	int wake_fd; /* owned; lent to the job that runs */
 	struct buf scratch;
@@ -105,7 +106,7 @@ thread_main(void *arg)
 	struct pool *p = th->pool;
 	int r;
 
-	r = p->ops->start_thread(p->arg);
+	r = p->ops->start_thread(p->arg, th->number);
 	pthread_mutex_lock(&p->lock);
 	p->n_started++;
 	if (r < 0 && p->start_error == 0)
@@ -131,6 +132,7 @@ start_one(struct pool *p, unsigned i)
 	int r;
 
 	th->pool = p;
+	th->number = i;
 	buf_init(&th->scratch, SIZE_MAX);
 	th->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (th->wake_fd < 0)

@@ -15,8 +15,9 @@
 #include "worker/job.h"
 
 struct pool_ops {
-	/* First and last in each thread.  start returns 0 or -errno. */
-	int (*start_thread)(void *arg);
+	/* First and last in thread i.  start returns 0 or -errno, and undoes
+	 * itself then. */
+	int (*start_thread)(void *arg, unsigned i);
 	void (*stop_thread)(void *arg);
 	/* Run the job and answer.  scratch is the thread's, and empty. */
 	void (*perform)(void *arg, struct ganger_task *t, struct buf *scratch);

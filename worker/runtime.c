@@ -11,19 +11,23 @@
 #include <errno.h>
 #include <ev.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "ipc/log.h"
+#include "worker/fault.h"
+#include "worker/limit.h"
 #include "worker/module.h"
 #include "worker/perform.h"
 #include "worker/pool.h"
 #include "worker/report.h"
 #include "worker/route.h"
+#include "worker/slots.h"
+#include "worker/stacks.h"
 #include "worker/uplink.h"
 
 /* How long the quick end waits for the threads. */
@@ -43,10 +47,12 @@ struct runtime {
 	struct uplink uplink;
 	struct pool pool;
 	enum phase phase;
-	int signal_fd; /* owned */
-	struct ev_io signals;
+	struct ev_signal term, usr1;
 	struct ev_timer progress_timer;
 	struct ev_timer quick_timer;
+	struct limit limit;
+	struct ev_check busy;   /* the loop has something to do */
+	struct ev_prepare idle; /* it waits */
 };
 
 /* Give a run back that is not begun: it costs no attempt. */
@@ -87,10 +93,12 @@ take_run(struct runtime *rt, const struct order *o)
 		    "the worker has no task of this name", false);
 	} else {
 		t = job_new(o, route, &rt->uplink);
-		if (t == NULL)
+		if (t == NULL) {
 			give_back(rt, o);
-		else
+		} else {
 			pool_push(&rt->pool, t);
+			limit_watch(&rt->limit, o->soft_timeout_ms);
+		}
 	}
 }
 
@@ -227,17 +235,28 @@ static const struct uplink_ops uplink_ops = {
     .on_gone = on_gone,
 };
 
+static void
+end_thread(void)
+{
+	slots_unbind();
+	fault_stop_thread();
+}
+
 static int
-on_thread_start(void *arg)
+on_thread_start(void *arg, unsigned i)
 {
 	struct runtime *rt = arg;
 	const struct module *failed;
 	int r;
 
+	fault_start_thread();
+	slots_bind(i);
 	r = modules_start_thread(&rt->modules, &failed);
-	if (r < 0)
+	if (r < 0) {
 		log_error("%s: its thread_init failed: %s", failed->origin,
 		    strerrordesc_np(-r));
+		end_thread();
+	}
 	return r;
 }
 
@@ -247,13 +266,19 @@ on_thread_stop(void *arg)
 	struct runtime *rt = arg;
 
 	modules_stop_thread(&rt->modules);
+	end_thread();
 }
 
 static void
 on_perform(void *arg, struct ganger_task *t, struct buf *scratch)
 {
+	struct mono now = mono_now();
+
 	(void)arg;
+	job_begin(t, now);
+	slots_begin(t->id, t->run, now);
 	perform_job(t, scratch);
+	slots_end();
 }
 
 static void
@@ -304,43 +329,61 @@ reopen_log(void)
 }
 
 static void
-on_signal(struct ev_loop *loop, struct ev_io *w, int revents)
+on_usr1(struct ev_loop *loop, struct ev_signal *w, int revents)
 {
-	struct runtime *rt = w->data;
-	struct signalfd_siginfo si;
+	(void)loop;
+	(void)w;
+	(void)revents;
+	reopen_log();
+}
 
+static void
+on_term(struct ev_loop *loop, struct ev_signal *w, int revents)
+{
 	(void)loop;
 	(void)revents;
-	while (read(rt->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
-		if (si.ssi_signo == SIGUSR1)
-			reopen_log();
-		else
-			start_cutting(rt);
-	}
+	start_cutting(w->data);
+}
+
+static void
+on_loop_busy(struct ev_loop *loop, struct ev_check *w, int revents)
+{
+	(void)loop;
+	(void)w;
+	(void)revents;
+	atomic_store_explicit(
+	    &slots_page()->busy_ns, mono_now().ns, memory_order_relaxed);
+}
+
+static void
+on_loop_idle(struct ev_loop *loop, struct ev_prepare *w, int revents)
+{
+	(void)loop;
+	(void)w;
+	(void)revents;
+	atomic_store_explicit(&slots_page()->busy_ns, 0, memory_order_relaxed);
 }
 
 /*
- * A signal that a thread raises by its own fault ends the process, as does
- * the master's ABRT.  The others stay blocked; SIGPIPE is never wanted.
+ * Take the signals that are handled at any moment.  Until the loop takes it
+ * over SIGTERM ends the process: nothing of worth is lost then, and a module's
+ * init may be stuck.  The others stay blocked; SIGPIPE is never wanted.
  */
 static int
-set_signals(struct runtime *rt)
+set_signals(void)
 {
-	static const int faults[] = {
-	    SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
 	sigset_t set;
-	size_t i;
+	int r;
 
 	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	for (i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-		sigaddset(&set, faults[i]);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	r = stacks_init();
+	if (r == 0)
+		r = fault_init();
+	if (r < 0)
+		return r;
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGUSR1);
-	rt->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	return rt->signal_fd < 0 ? -errno : 0;
+	return sigprocmask(SIG_UNBLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
 /* Die with the parent, of sig.  -ESRCH: it died before. */
@@ -399,13 +442,45 @@ say_hello(struct runtime *rt)
 }
 
 static void
+mask_usr1(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	(void)sigprocmask(how, &set, NULL);
+}
+
+static void
 watch(struct runtime *rt)
 {
-	ev_io_init(&rt->signals, on_signal, rt->signal_fd, EV_READ);
+	ev_signal_init(&rt->term, on_term, SIGTERM);
+	ev_signal_init(&rt->usr1, on_usr1, SIGUSR1);
 	ev_timer_init(&rt->progress_timer, on_progress_due, 0., 0.);
 	ev_timer_init(&rt->quick_timer, on_quick_end, QUICK_END_S, 0.);
-	rt->signals.data = rt->progress_timer.data = rt->quick_timer.data = rt;
-	ev_io_start(rt->loop, &rt->signals);
+	rt->term.data = rt->progress_timer.data = rt->quick_timer.data = rt;
+	ev_signal_start(rt->loop, &rt->term);
+	ev_signal_start(rt->loop, &rt->usr1);
+	mask_usr1(SIG_UNBLOCK);
+	limit_init(&rt->limit, rt->loop, &rt->pool);
+	ev_check_init(&rt->busy, on_loop_busy);
+	ev_prepare_init(&rt->idle, on_loop_idle);
+	/* Around all that others do in a turn. */
+	ev_set_priority(&rt->busy, EV_MAXPRI);
+	ev_set_priority(&rt->idle, EV_MINPRI);
+	ev_check_start(rt->loop, &rt->busy);
+	ev_prepare_start(rt->loop, &rt->idle);
+}
+
+/* The loop is over: what comes behind it takes the time that it takes. */
+static void
+unwatch(struct runtime *rt)
+{
+	mask_usr1(SIG_BLOCK);
+	ev_signal_stop(rt->loop, &rt->usr1);
+	/* From here on it ends the process again. */
+	ev_signal_stop(rt->loop, &rt->term);
+	atomic_store(&slots_page()->busy_ns, 0);
 }
 
 /* Serve the channel to the end: what needs a loop.  0 or -errno. */
@@ -432,6 +507,7 @@ serve(struct runtime *rt, pid_t parent)
 	} else {
 		say_hello(rt);
 		ev_run(rt->loop, 0);
+		unwatch(rt);
 	}
 	pool_join(&rt->pool);
 err_uplink:
@@ -464,18 +540,20 @@ serve_modules(struct runtime *rt, pid_t parent)
 int
 worker_run(const struct worker_settings *s)
 {
+	static char stdout_buffer[BUFSIZ];
 	struct runtime rt;
 	pid_t parent;
 	int r, status;
 
 	memset(&rt, 0, sizeof(rt));
 	rt.settings = s;
-	rt.signal_fd = -1;
 	parent = getppid();
-	/* Nothing looks at signals before the loop runs, so not TERM yet. */
+	/* A pipe is what it writes to: a line is not to wait for more. */
+	(void)setvbuf(stdout, stdout_buffer, _IOLBF, sizeof(stdout_buffer));
+	slots_init(s->page);
 	r = follow_parent(parent, SIGKILL);
 	if (r == 0)
-		r = set_signals(&rt);
+		r = set_signals();
 	if (r < 0) {
 		log_error("the worker cannot start: %s", strerrordesc_np(-r));
 		return EX_OSERR;
@@ -485,6 +563,5 @@ worker_run(const struct worker_settings *s)
 		status = serve_modules(&rt, parent);
 	routes_done(&rt.routes);
 	modules_done(&rt.modules);
-	close(rt.signal_fd);
 	return status;
 }

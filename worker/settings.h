@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct page;
+
 /* A task that is a program to run. */
 struct worker_command {
 	const char *name;
@@ -29,6 +31,7 @@ struct worker_settings {
 	const struct worker_command *commands;
 	size_t n_commands;
 	bool debug_handlers;
+	struct page *page; /* shared with the master; NULL: none */
 };
 
 #endif

@@ -20,6 +20,18 @@ __ganger_queues()
 	__ganger_list queues | sed -n 's/^{"name":"\([^"]*\)".*/\1/p'
 }
 
+__ganger_pools()
+{
+	__ganger_list status |
+		grep -o '{"name":"[^"]*","state":"[^"]*","processes"' |
+		cut -d '"' -f 4
+}
+
+__ganger_workers()
+{
+	__ganger_list workers | sed -n 's/^{"worker":"\([^"]*\)".*/\1/p'
+}
+
 __ganger_ids()
 {
 	__ganger_list tasks -n 50 "$@" | sed -n 's/^{"id":\([0-9]*\),.*/\1/p'
@@ -29,11 +41,11 @@ _ganger()
 {
 	local cur prev command="" i socket=() words cword options
 	local commands="submit call map wait result show cancel tasks queues
-		workers status ping stop"
+		workers status ping scale restart dump reload upgrade stop"
 	local states="scheduled ready running succeeded failed cancelled
 		expired quarantined"
 	local common="-s --socket --json -h --help"
-	local task="-q --queue -p --priority --retries --timeout"
+	local task="-q --queue -p --priority --retries --timeout --soft-timeout"
 
 	_get_comp_words_by_ref -n = cur prev words cword 2>/dev/null || {
 		words=("${COMP_WORDS[@]}")
@@ -72,7 +84,7 @@ _ganger()
 		mapfile -t COMPREPLY < <(compgen -W "$(__ganger_names)" -- "$cur")
 		return
 		;;
-	--delay | --expires | --timeout)
+	--delay | --expires | --timeout | --soft-timeout)
 		mapfile -t COMPREPLY < <(compgen -W "250ms 30s 5m 1h 2d" -- "$cur")
 		return
 		;;
@@ -108,6 +120,11 @@ _ganger()
 			;;
 		wait) options=$(__ganger_ids) ;;
 		result | show) options=$(__ganger_ids) ;;
+		scale | restart)
+			options=""
+			((i == cword - 1)) && options=$(__ganger_pools)
+			;;
+		dump) options=$(__ganger_workers) ;;
 		cancel) options=$(__ganger_ids --state ready &&
 			__ganger_ids --state scheduled) ;;
 		esac

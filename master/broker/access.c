@@ -3,7 +3,8 @@
  * access.c - which methods a client may call, by its uid and gid
  *
  * Looked up once for each connection, as the kernel told its peer when it
- * connected.  A group entry is met by the primary group or a supplementary one.
+ * connected, and anew when a reload changes the lists.  A group entry is met
+ * by the primary group or a supplementary one.
  */
 #include "master/broker/access.h"
 
@@ -68,6 +69,29 @@ access_classes(const struct broker_settings *s, const struct sock_cred *cred)
 		if (is_listed(s->access[c], s->n_access[c], cred))
 			classes |= 1u << c;
 	return classes;
+}
+
+bool
+access_is_equal(
+    const struct broker_settings *a, const struct broker_settings *b)
+{
+	size_t i;
+	int c;
+
+	for (c = 0; c < BROKER_N_CLASSES; c++) {
+		if (a->n_access[c] != b->n_access[c])
+			return false;
+		for (i = 0; i < a->n_access[c]; i++) {
+			const struct broker_access *x = &a->access[c][i];
+			const struct broker_access *y = &b->access[c][i];
+
+			if (x->anyone != y->anyone ||
+			    x->is_group != y->is_group || x->uid != y->uid ||
+			    x->gid != y->gid)
+				return false;
+		}
+	}
+	return true;
 }
 
 const char *access_class_name(enum broker_class class)

@@ -15,6 +15,10 @@
 unsigned access_classes(
     const struct broker_settings *s, const struct sock_cred *cred);
 
+/* True when both let the same in. */
+bool access_is_equal(
+    const struct broker_settings *a, const struct broker_settings *b);
+
 const char *access_class_name(enum broker_class class);
 
 #endif

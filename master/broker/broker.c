@@ -28,9 +28,12 @@
 #include "master/broker/conn.h"
 #include "master/broker/dispatch.h"
 #include "master/broker/life.h"
+#include "master/broker/load.h"
+#include "master/broker/reconfigure.h"
 #include "master/broker/result.h"
 #include "master/broker/roster.h"
 #include "master/broker/store_memory.h"
+#include "master/broker/tidy.h"
 
 /* The master ends a quick stop after 2 s, whatever is left. */
 #define QUIT_WAIT   1.4 /* s for the workers to end */
@@ -48,6 +51,7 @@ leave(struct broker *b)
 			 "%zu tasks that had not ended",
 		    b->n_tasks);
 	listener_close(&b->listener);
+	ask_refuse_all(b);
 	result_refuse_all(b);
 	ev_timer_stop(b->loop, &b->leave_timer);
 	ev_timer_set(&b->leave_timer, LEAVE_WAIT, 0.);
@@ -82,7 +86,7 @@ drain(struct broker *b)
 	size_t i;
 
 	for (i = 0; i < b->n_crews; i++) {
-		struct crew *w = &b->crews[i];
+		struct crew *w = b->crews[i];
 
 		if (crew_has_no_work(w))
 			roster_pill_all(w);
@@ -109,7 +113,10 @@ on_turn(void *arg)
 	if (b->phase < BROKER_QUITTING)
 		dispatch_run(b);
 	store_flush(b->store);
+	wallwatch_look(b);
 	life_arm(b);
+	tidy_crews(b);
+	load_tell(b);
 	if (b->phase == BROKER_DRAINING)
 		drain(b);
 	else if (b->phase == BROKER_QUITTING && roster_count(b) == 0)
@@ -142,11 +149,18 @@ take_pool_state(struct broker *b, json_t *msg)
 {
 	const char *pool = json_string_value(json_object_get(msg, "pool"));
 	const char *state = json_string_value(json_object_get(msg, "state"));
-	size_t i;
+	json_t *processes = json_object_get(msg, "processes");
+	struct crew *w = reconfigure_find_crew(b, pool);
 
-	for (i = 0; pool != NULL && state != NULL && i < b->n_crews; i++)
-		if (strcmp(b->crews[i].settings->name, pool) == 0)
-			b->crews[i].flapping = strcmp(state, "flapping") == 0;
+	/* One that leaves is not the master's any more. */
+	if (w == NULL || w->state > CREW_FLAPPING)
+		return;
+	if (state != NULL)
+		w->state =
+		    strcmp(state, "flapping") == 0 ? CREW_FLAPPING : CREW_UP;
+	if (json_is_integer(processes))
+		w->n_target = (unsigned)json_integer_value(processes);
+	listener_review(&b->listener);
 }
 
 static void
@@ -171,12 +185,22 @@ on_order(void *arg, const char *name, json_t *msg, int fd)
 		listener_open(&b->listener, fd);
 		return;
 	}
+	if (strcmp(name, "settings") == 0 && fd >= 0) {
+		reconfigure_order(b, fd);
+		return;
+	}
+	if (strcmp(name, "upgrade") == 0) {
+		handover_order(&b->handover, fd);
+		return;
+	}
 	if (fd >= 0)
 		close(fd);
 	if (strcmp(name, "worker.gone") == 0)
 		roster_gone(b, msg);
 	else if (strcmp(name, "worker.retire") == 0)
 		roster_retire(b, msg);
+	else if (strcmp(name, "answer") == 0)
+		ask_answer(b, msg);
 	else if (strcmp(name, "stop") == 0)
 		take_stop(b, msg);
 	else if (strcmp(name, "pool.state") == 0)
@@ -204,46 +228,30 @@ static const struct ctl_ops ctl_ops = {
     .on_gone = on_master_gone,
 };
 
+/* An empty broker, which has no settings yet. */
 static int
-set_up_crews(struct broker *b)
+set_up(struct broker *b, int ctl_fd)
 {
-	size_t i;
+	struct store_memory_limits none = {0};
 	int r;
 
-	b->crews = calloc(b->settings->n_pools + 1, sizeof(*b->crews));
-	if (b->crews == NULL)
-		return -ENOMEM;
-	for (i = 0; i < b->settings->n_pools; i++) {
-		r = crew_init(&b->crews[i], b, (unsigned)i,
-		    &b->settings->pools[i], &b->catalog);
-		if (r < 0)
-			return r;
-		b->n_crews++;
-	}
-	return 0;
-}
-
-static int
-set_up(struct broker *b)
-{
-	struct store_memory_limits limits = {
-	    .result_ttl_ms = b->settings->result_ttl_ms,
-	    .failed_ttl_ms = b->settings->failed_ttl_ms,
-	    .max_finished = b->settings->max_finished,
-	};
-	int r;
-
+	memset(b, 0, sizeof(*b));
+	b->loop = ev_loop_new(EVFLAG_AUTO);
+	if (b->loop == NULL)
+		return -errno;
+	ctl_init(&b->ctl, b->loop, ctl_fd, &ctl_ops, b);
 	TAILQ_INIT(&b->conns);
+	asks_init(&b->asks);
 	buf_init(&b->discard, DISCARD_MAX);
 	listener_init(&b->listener, b);
 	life_set_up(b);
+	wallwatch_start(b);
 	ev_timer_init(&b->leave_timer, on_leave_timer, 0., 0.);
 	b->leave_timer.data = b;
-	r = catalog_init(&b->catalog, b->settings);
-	if (r == 0)
-		r = set_up_crews(b);
-	if (r == 0)
-		r = store_memory_new(b->loop, &limits, &b->store);
+	catalog_init(&b->catalog);
+	load_init(b);
+	handover_init(&b->handover, b);
+	r = store_memory_new(b->loop, &none, &b->store);
 	if (r == 0)
 		r = peer_group_init(&b->group, b->loop, on_turn, b);
 	return r;
@@ -260,43 +268,72 @@ tear_down(struct broker *b)
 	peer_group_done(&b->group);
 	listener_close(&b->listener);
 	ctl_done(&b->ctl);
+	wallwatch_stop(b);
 	ev_timer_stop(b->loop, &b->timer);
 	ev_timer_stop(b->loop, &b->leave_timer);
+	load_done(b);
+	handover_done(&b->handover);
 	while ((t = RB_ROOT(&b->tasks)) != NULL) {
 		RB_REMOVE(task_tree, &b->tasks, t);
 		task_unref(t);
 	}
 	store_free(b->store);
-	for (i = 0; i < b->n_crews; i++)
-		crew_done(&b->crews[i]);
+	for (i = 0; i < b->n_all_crews; i++)
+		crew_free(b->crews[i]);
 	free(b->crews);
 	catalog_done(&b->catalog);
+	settings_unref(b->settings);
 	delay_done(&b->timers);
 	buf_done(&b->discard);
 }
 
-int
-broker_run(const struct broker_settings *settings, int ctl_fd)
+/* Serve until the end. */
+static int
+serve(struct broker *b)
 {
+	ev_run(b->loop, 0);
+	log_debug("ends");
+	tear_down(b);
+	ev_loop_destroy(b->loop);
+	return 0;
+}
+
+int
+broker_run(struct broker_settings *settings, int ctl_fd)
+{
+	char why[SETTINGS_WHY_SIZE];
 	struct broker b;
 	int r;
 
-	memset(&b, 0, sizeof(b));
-	b.settings = settings;
-	b.loop = ev_loop_new(EVFLAG_AUTO);
-	if (b.loop == NULL) {
-		log_error("can't make an event loop: %s", strerror(errno));
-		return EX_OSERR;
-	}
-	ctl_init(&b.ctl, b.loop, ctl_fd, &ctl_ops, &b);
-	r = set_up(&b);
+	r = set_up(&b, ctl_fd);
 	if (r < 0)
 		log_fatal("can't set up: %s", strerror(-r));
-	r = ctl_send(&b.ctl, -1, "ready", NULL);
+	if (reconfigure(&b, settings, why) < 0)
+		log_fatal("can't set up: %s", why);
+	(void)ctl_send(&b.ctl, -1, "ready", NULL);
+	return serve(&b);
+}
+
+int
+broker_resume(struct handover_in *in, const struct handover_head *head,
+    struct broker_shared *shared)
+{
+	struct mono begin = mono_now();
+	struct broker b;
+	int r;
+
+	r = set_up(&b, head->ctl_fd);
 	if (r == 0)
-		ev_run(b.loop, 0);
-	log_debug("ends");
-	tear_down(&b);
-	ev_loop_destroy(b.loop);
-	return 0;
+		r = handover_load(&b, in, head, shared);
+	handover_in_done(in);
+	if (r < 0)
+		log_fatal(
+		    "can't go on with what was handed over: %s", strerror(-r));
+	log_info("goes on with the new binary, version " GANGER_VERSION
+		 "; tasks: %zu, clients: %u, read in %lld ms",
+	    b.n_tasks, b.n_conns, (long long)mono_until_ms(begin, mono_now()));
+	(void)ctl_send(&b.ctl, -1, "ready", "{s:b}", "resumed", 1);
+	if (head->listener_fd >= 0)
+		listener_open(&b.listener, head->listener_fd);
+	return serve(&b);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * catalog.c - the queues, and which pool can run what from which queue
+ * catalog.c - the queues, and who can run what from which queue
  *
- * Built once from the settings.  Lanes are added as tasks come, at most one for
- * each distinct set of pools, and stay.
+ * Lanes are added as tasks come, at most one for each distinct set of shifts,
+ * and stay until a reload makes others.
  */
 #include "master/broker/catalog.h"
 
@@ -13,133 +13,515 @@
 
 #include "ipc/json.h"
 
-static int
-kind_cmp(const void *a, const void *b)
+void
+catalog_init(struct catalog *c)
 {
-	const struct kind *x = a, *y = b;
-
-	return strcmp(x->name, y->name);
-}
-
-static int
-name_cmp(const void *key, const void *item)
-{
-	return strcmp(key, ((const struct kind *)item)->name);
-}
-
-static bool
-has_name(const char *const *names, size_t n, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (strcmp(names[i], name) == 0)
-			return true;
-	return false;
-}
-
-/* Fold the sorted kinds that have the same name into one each. */
-static void
-merge_kinds(struct catalog *c)
-{
-	size_t i, n;
-
-	for (i = n = 0; i < c->n_kinds; i++) {
-		if (n > 0 &&
-		    strcmp(c->kinds[n - 1].name, c->kinds[i].name) == 0) {
-			c->kinds[n - 1].crews |= c->kinds[i].crews;
-			c->kinds[n - 1].commands |= c->kinds[i].commands;
-		} else {
-			c->kinds[n++] = c->kinds[i];
-		}
-	}
-	c->n_kinds = n;
-}
-
-static int
-make_kinds(struct catalog *c, const struct broker_settings *s)
-{
-	size_t i, j, n;
-
-	for (i = n = 0; i < s->n_pools; i++)
-		n += s->pools[i].n_names;
-	c->kinds = calloc(n + 1, sizeof(*c->kinds));
-	if (c->kinds == NULL)
-		return -ENOMEM;
-	for (i = 0; i < s->n_pools; i++) {
-		const struct broker_pool_settings *p = &s->pools[i];
-
-		for (j = 0; j < p->n_names; j++) {
-			struct kind *k = &c->kinds[c->n_kinds++];
-
-			k->name = p->names[j];
-			k->crews = UINT64_C(1) << i;
-			if (has_name(p->commands, p->n_commands, k->name))
-				k->commands = k->crews;
-		}
-	}
-	qsort(c->kinds, c->n_kinds, sizeof(*c->kinds), kind_cmp);
-	merge_kinds(c);
-	return 0;
-}
-
-int
-catalog_init(struct catalog *c, const struct broker_settings *s)
-{
-	size_t i, j;
-	int r;
-
 	memset(c, 0, sizeof(*c));
-	c->queues = calloc(s->n_queues + 1, sizeof(*c->queues));
-	if (c->queues == NULL)
-		return -ENOMEM;
-	c->n_queues = s->n_queues;
-	for (i = 0; i < s->n_queues; i++) {
-		c->queues[i].settings = &s->queues[i];
-		SLIST_INIT(&c->queues[i].lanes);
+}
+
+static void
+free_lanes(struct lane_list *list)
+{
+	struct lane *lane;
+
+	while ((lane = SLIST_FIRST(list)) != NULL) {
+		SLIST_REMOVE_HEAD(list, entry);
+		free(lane);
 	}
-	for (i = 0; i < s->n_pools; i++)
-		for (j = 0; j < s->pools[i].n_refs; j++)
-			c->queues[s->pools[i].refs[j].queue].crews |=
-			    UINT64_C(1) << i;
-	r = make_kinds(c, s);
-	if (r < 0)
-		catalog_done(c);
-	return r;
+}
+
+static void
+queue_free(struct queue *q)
+{
+	free_lanes(&q->lanes);
+	free_lanes(&q->next_lanes);
+	free(q->name);
+	free(q);
+}
+
+static void
+kind_free(struct kind *k)
+{
+	free(k->name);
+	free(k);
 }
 
 void
 catalog_done(struct catalog *c)
 {
-	struct lane *lane;
 	size_t i;
 
-	for (i = 0; i < c->n_queues; i++) {
-		while ((lane = SLIST_FIRST(&c->queues[i].lanes)) != NULL) {
-			SLIST_REMOVE_HEAD(&c->queues[i].lanes, entry);
-			free(lane);
-		}
-	}
+	for (i = 0; i < c->n_all_queues; i++)
+		queue_free(c->queues[i]);
+	for (i = 0; i < c->n_kinds; i++)
+		kind_free(c->kinds[i]);
 	free(c->queues);
 	free(c->kinds);
 	memset(c, 0, sizeof(*c));
 }
 
+static struct kind *
+kind_new(const char *name)
+{
+	struct kind *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		return NULL;
+	k->fresh = true;
+	k->name = strdup(name);
+	if (k->name == NULL) {
+		free(k);
+		return NULL;
+	}
+	return k;
+}
+
+/* A queue that is gone from the settings, as long as nobody puts it there. */
+static struct queue *
+queue_new(const char *name)
+{
+	struct queue *q = calloc(1, sizeof(*q));
+
+	if (q == NULL)
+		return NULL;
+	q->fresh = true;
+	q->name = strdup(name);
+	if (q->name == NULL) {
+		free(q);
+		return NULL;
+	}
+	SLIST_INIT(&q->lanes);
+	SLIST_INIT(&q->next_lanes);
+	q->leaving = true;
+	q->parting.name = q->name;
+	q->settings = &q->parting;
+	return q;
+}
+
+static int
+kind_cmp(const void *a, const void *b)
+{
+	const struct kind *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+static int
+name_cmp(const void *key, const void *item)
+{
+	return strcmp(key, (*(struct kind *const *)item)->name);
+}
+
+static struct kind *
+find_kind(struct kind **kinds, size_t n, const char *name)
+{
+	struct kind **found;
+
+	if (n == 0)
+		return NULL;
+	found = bsearch(name, kinds, n, sizeof(struct kind *), name_cmp);
+	return found == NULL ? NULL : *found;
+}
+
+static struct queue *
+find_queue(struct queue **queues, size_t n, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (strcmp(queues[i]->name, name) == 0)
+			return queues[i];
+	return NULL;
+}
+
+/* Add a kind for each name of s that has none. */
+static int
+stage_kinds(const struct catalog *c, const struct broker_settings *s,
+    struct catalog_stage *st)
+{
+	size_t i, j, n, n_sorted;
+
+	for (i = 0, n = c->n_kinds; i < s->n_pools; i++)
+		n += s->pools[i].n_names;
+	st->kinds = calloc(n + 1, sizeof(struct kind *));
+	if (st->kinds == NULL)
+		return -ENOMEM;
+	if (c->n_kinds > 0)
+		memcpy(st->kinds, c->kinds, c->n_kinds * sizeof(struct kind *));
+	st->n_kinds = c->n_kinds;
+	for (i = 0; i < s->n_pools; i++) {
+		n_sorted = st->n_kinds;
+		for (j = 0; j < s->pools[i].n_names; j++) {
+			const char *name = s->pools[i].names[j];
+			struct kind *k;
+
+			/* A pool has no name twice. */
+			if (find_kind(st->kinds, n_sorted, name) != NULL)
+				continue;
+			k = kind_new(name);
+			if (k == NULL)
+				return -ENOMEM;
+			st->kinds[st->n_kinds++] = k;
+		}
+		qsort(st->kinds, st->n_kinds, sizeof(struct kind *), kind_cmp);
+	}
+	return 0;
+}
+
+/* The queues of s in its order, and behind them all others that there are. */
+static int
+stage_queues(const struct catalog *c, const struct broker_settings *s,
+    struct catalog_stage *st)
+{
+	struct queue *q;
+	size_t i;
+
+	st->queues =
+	    calloc(c->n_all_queues + s->n_queues + 1, sizeof(struct queue *));
+	if (st->queues == NULL)
+		return -ENOMEM;
+	for (i = 0; i < s->n_queues; i++) {
+		q = catalog_find_any_queue(c, s->queues[i].name);
+		if (q == NULL)
+			q = queue_new(s->queues[i].name);
+		if (q == NULL)
+			return -ENOMEM;
+		st->queues[st->n_all_queues++] = q;
+	}
+	st->n_queues = s->n_queues;
+	for (i = 0; i < c->n_all_queues; i++) {
+		q = c->queues[i];
+		if (find_queue(st->queues, st->n_queues, q->name) == NULL)
+			st->queues[st->n_all_queues++] = q;
+	}
+	return 0;
+}
+
+int
+catalog_stage(struct catalog *c, const struct broker_settings *s,
+    struct catalog_stage *out)
+{
+	int r;
+
+	memset(out, 0, sizeof(*out));
+	r = stage_queues(c, s, out);
+	if (r == 0)
+		r = stage_kinds(c, s, out);
+	if (r < 0)
+		catalog_unstage(out);
+	return r;
+}
+
+void
+catalog_unstage(struct catalog_stage *st)
+{
+	size_t i;
+
+	for (i = 0; i < st->n_all_queues; i++)
+		if (st->queues[i] != NULL && st->queues[i]->fresh)
+			queue_free(st->queues[i]);
+	for (i = 0; i < st->n_kinds; i++)
+		if (st->kinds[i] != NULL && st->kinds[i]->fresh)
+			kind_free(st->kinds[i]);
+	free(st->queues);
+	free(st->kinds);
+	memset(st, 0, sizeof(*st));
+}
+
+/* q is gone from the settings: keep its own, and its tasks. */
+static void
+queue_leave(struct queue *q)
+{
+	if (q->settings != &q->parting)
+		q->parting = *q->settings;
+	q->parting.name = q->name;
+	q->settings = &q->parting;
+	q->leaving = true;
+}
+
+void
+catalog_commit_stage(struct catalog *c, struct catalog_stage *st,
+    const struct broker_settings *s)
+{
+	size_t i;
+
+	free(c->queues);
+	free(c->kinds);
+	c->queues = st->queues;
+	c->n_queues = st->n_queues;
+	c->n_all_queues = st->n_all_queues;
+	c->kinds = st->kinds;
+	c->n_kinds = st->n_kinds;
+	for (i = 0; i < c->n_all_queues; i++) {
+		struct queue *q = c->queues[i];
+
+		q->fresh = false;
+		if (i < s->n_queues) {
+			q->settings = &s->queues[i];
+			q->leaving = false;
+		} else {
+			queue_leave(q);
+		}
+	}
+	for (i = 0; i < c->n_kinds; i++)
+		c->kinds[i]->fresh = false;
+}
+
+struct catalog_stage
+catalog_as_stage(const struct catalog *c)
+{
+	struct catalog_stage st = {
+	    .queues = c->queues,
+	    .n_queues = c->n_queues,
+	    .n_all_queues = c->n_all_queues,
+	    .kinds = c->kinds,
+	    .n_kinds = c->n_kinds,
+	};
+
+	return st;
+}
+
+struct kind *
+catalog_stage_find_kind(const struct catalog_stage *st, const char *name)
+{
+	return find_kind(st->kinds, st->n_kinds, name);
+}
+
+void
+catalog_clear_next(struct catalog *c, const struct catalog_stage *st)
+{
+	size_t i;
+
+	c->next_main = c->next_leaving = 0;
+	for (i = 0; i < st->n_all_queues; i++)
+		st->queues[i]->next_shifts = st->queues[i]->next_past = 0;
+	for (i = 0; i < st->n_kinds; i++)
+		st->kinds[i]->next_shifts = st->kinds[i]->next_commands = 0;
+}
+
+bool
+catalog_has_changed(const struct catalog *c, const struct catalog_stage *st)
+{
+	size_t i;
+
+	if (c->stale || c->next_leaving != c->leaving)
+		return true;
+	for (i = 0; i < st->n_all_queues; i++) {
+		const struct queue *q = st->queues[i];
+
+		if (q->next_shifts != q->shifts || q->next_past != q->past)
+			return true;
+	}
+	for (i = 0; i < st->n_kinds; i++)
+		if (st->kinds[i]->next_shifts != st->kinds[i]->shifts)
+			return true;
+	return false;
+}
+
+void
+catalog_commit_next(struct catalog *c)
+{
+	size_t i;
+
+	c->main = c->next_main;
+	c->leaving = c->next_leaving;
+	for (i = 0; i < c->n_all_queues; i++) {
+		c->queues[i]->shifts = c->queues[i]->next_shifts;
+		c->queues[i]->past = c->queues[i]->next_past;
+	}
+	for (i = 0; i < c->n_kinds; i++) {
+		c->kinds[i]->shifts = c->kinds[i]->next_shifts;
+		c->kinds[i]->commands = c->kinds[i]->next_commands;
+	}
+}
+
+/*
+ * Who runs what: those that are there to stay.  Only what none of them can run
+ * goes to the old workers that could when it was taken.
+ */
+static shift_set
+choose(shift_set can, shift_set last_resort)
+{
+	shift_set first = can & ~last_resort;
+
+	return first != 0 ? first : can;
+}
+
+static shift_set
+lane_set(
+    const struct catalog *c, const struct queue *q, const struct kind *kind)
+{
+	return choose(q->shifts & kind->shifts, q->past | c->leaving);
+}
+
+static struct lane *
+find_lane(const struct lane_list *list, shift_set set)
+{
+	struct lane *lane;
+
+	SLIST_FOREACH(lane, list, entry)
+	{
+		if (lane->shifts == set)
+			return lane;
+	}
+	return NULL;
+}
+
+static struct lane *
+add_lane(struct lane_list *list, struct queue *q, shift_set set)
+{
+	struct lane *lane = calloc(1, sizeof(*lane));
+
+	if (lane == NULL)
+		return NULL;
+	lane->queue = q;
+	lane->shifts = set;
+	ready_init(&lane->ready);
+	SLIST_INSERT_HEAD(list, lane, entry);
+	return lane;
+}
+
+int
+catalog_stage_lane(
+    const struct catalog *c, struct queue *q, const struct kind *kind)
+{
+	shift_set set = choose(
+	    q->next_shifts & kind->next_shifts, q->next_past | c->next_leaving);
+
+	if (find_lane(&q->next_lanes, set) != NULL)
+		return 0;
+	return add_lane(&q->next_lanes, q, set) == NULL ? -ENOMEM : 0;
+}
+
+void
+catalog_unstage_lanes(const struct catalog_stage *st)
+{
+	size_t i;
+
+	for (i = 0; i < st->n_all_queues; i++)
+		free_lanes(&st->queues[i]->next_lanes);
+}
+
+/* Of the old lanes' first tasks of a priority, the one that came first. */
+static struct task *
+first_of(const struct lane_list *list, unsigned priority)
+{
+	struct task *t, *best;
+	struct lane *lane;
+
+	best = NULL;
+	SLIST_FOREACH(lane, list, entry)
+	{
+		t = TAILQ_FIRST(&lane->ready.by_priority[priority]);
+		if (t != NULL && (best == NULL || t->seq < best->seq))
+			best = t;
+	}
+	return best;
+}
+
+static void
+commit_lanes(struct catalog *c, struct queue *q)
+{
+	struct lane_list old = q->lanes;
+	struct task *t;
+	unsigned p;
+
+	q->lanes = q->next_lanes;
+	SLIST_INIT(&q->next_lanes);
+	for (p = 0; p < PROTO_PRIORITIES; p++) {
+		while ((t = first_of(&old, p)) != NULL) {
+			ready_remove(&t->lane->ready, t);
+			t->lane = catalog_get_lane(c, q, t->kind);
+			ready_push(&t->lane->ready, t);
+		}
+	}
+	free_lanes(&old);
+}
+
+void
+catalog_commit_lanes(struct catalog *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_all_queues; i++)
+		commit_lanes(c, c->queues[i]);
+	c->stale = false;
+}
+
 struct kind *
 catalog_find_kind(const struct catalog *c, const char *name)
 {
-	return bsearch(name, c->kinds, c->n_kinds, sizeof(*c->kinds), name_cmp);
+	return find_kind(c->kinds, c->n_kinds, name);
+}
+
+bool
+catalog_has_kind(const struct catalog *c, const struct kind *kind)
+{
+	return (kind->shifts & c->main) != 0;
 }
 
 struct queue *
 catalog_find_queue(const struct catalog *c, const char *name)
 {
-	size_t i;
+	return find_queue(c->queues, c->n_queues, name);
+}
 
-	for (i = 0; i < c->n_queues; i++)
-		if (strcmp(c->queues[i].settings->name, name) == 0)
-			return &c->queues[i];
-	return NULL;
+struct queue *
+catalog_find_any_queue(const struct catalog *c, const char *name)
+{
+	return find_queue(c->queues, c->n_all_queues, name);
+}
+
+int
+catalog_need_kind(struct catalog *c, const char *name, struct kind **out)
+{
+	struct kind *k = catalog_find_kind(c, name), **kinds;
+
+	if (k == NULL) {
+		kinds = reallocarray(
+		    c->kinds, c->n_kinds + 1, sizeof(struct kind *));
+		if (kinds == NULL)
+			return -ENOMEM;
+		c->kinds = kinds;
+		k = kind_new(name);
+		if (k == NULL)
+			return -ENOMEM;
+		k->fresh = false;
+		kinds[c->n_kinds++] = k;
+		qsort(kinds, c->n_kinds, sizeof(struct kind *), kind_cmp);
+	}
+	*out = k;
+	return 0;
+}
+
+int
+catalog_need_queue(struct catalog *c, const char *name, struct queue **out)
+{
+	struct queue *q = catalog_find_any_queue(c, name), **queues;
+
+	if (q == NULL) {
+		queues = reallocarray(
+		    c->queues, c->n_all_queues + 1, sizeof(struct queue *));
+		if (queues == NULL)
+			return -ENOMEM;
+		c->queues = queues;
+		q = queue_new(name);
+		if (q == NULL)
+			return -ENOMEM;
+		q->fresh = false;
+		queues[c->n_all_queues++] = q;
+	}
+	*out = q;
+	return 0;
+}
+
+/* True when a pool of the settings takes this kind from this queue. */
+static bool
+is_served(
+    const struct catalog *c, const struct queue *q, const struct kind *kind)
+{
+	return !q->leaving &&
+	       (q->shifts & ~q->past & kind->shifts & c->main) != 0;
 }
 
 struct queue *
@@ -149,51 +531,109 @@ catalog_usual_queue(const struct catalog *c, const struct kind *kind)
 	size_t i;
 
 	q = catalog_find_queue(c, "default");
-	if (q != NULL && (q->crews & kind->crews) != 0)
+	if (q != NULL && is_served(c, q, kind))
 		return q;
 	for (i = 0; i < c->n_queues; i++)
-		if ((c->queues[i].crews & kind->crews) != 0)
-			return &c->queues[i];
+		if (is_served(c, c->queues[i], kind))
+			return c->queues[i];
 	return NULL;
 }
 
 int
-catalog_lane(struct queue *q, const struct kind *kind, struct lane **out)
+catalog_lane(const struct catalog *c, struct queue *q, const struct kind *kind,
+    struct lane **out)
 {
-	crew_set crews = q->crews & kind->crews;
-	struct lane *lane;
+	return is_served(c, q, kind) ? catalog_place(c, q, kind, out) : -ENOENT;
+}
 
-	if (crews == 0)
-		return -ENOENT;
-	SLIST_FOREACH(lane, &q->lanes, entry)
-	{
-		if (lane->crews == crews) {
-			*out = lane;
-			return 0;
-		}
-	}
-	lane = calloc(1, sizeof(*lane));
+int
+catalog_place(const struct catalog *c, struct queue *q, const struct kind *kind,
+    struct lane **out)
+{
+	shift_set set = lane_set(c, q, kind);
+	struct lane *lane = find_lane(&q->lanes, set);
+
+	if (lane == NULL)
+		lane = add_lane(&q->lanes, q, set);
 	if (lane == NULL)
 		return -ENOMEM;
-	lane->queue = q;
-	lane->crews = crews;
-	ready_init(&lane->ready);
-	SLIST_INSERT_HEAD(&q->lanes, lane, entry);
 	*out = lane;
 	return 0;
 }
 
-struct task *
-queue_peek(const struct queue *q, unsigned crew)
+struct lane *
+catalog_get_lane(
+    const struct catalog *c, struct queue *q, const struct kind *kind)
 {
-	crew_set bit = UINT64_C(1) << crew;
+	return find_lane(&q->lanes, lane_set(c, q, kind));
+}
+
+void
+catalog_forget_shift(struct catalog *c, unsigned index)
+{
+	shift_set keep = ~SHIFT_BIT(index);
+	struct lane *lane;
+	size_t i;
+
+	c->main &= keep;
+	c->leaving &= keep;
+	for (i = 0; i < c->n_kinds; i++) {
+		c->kinds[i]->shifts &= keep;
+		c->kinds[i]->commands &= keep;
+	}
+	for (i = 0; i < c->n_all_queues; i++) {
+		c->queues[i]->shifts &= keep;
+		c->queues[i]->past &= keep;
+		SLIST_FOREACH(lane, &c->queues[i]->lanes, entry)
+		{
+			if ((lane->shifts & ~keep) != 0)
+				c->stale = true;
+			lane->shifts &= keep;
+		}
+	}
+}
+
+bool
+catalog_needs_shift(const struct catalog *c, unsigned index)
+{
+	const struct lane *lane;
+	size_t i;
+
+	for (i = 0; i < c->n_all_queues; i++)
+		SLIST_FOREACH(lane, &c->queues[i]->lanes, entry)
+		{
+			if (lane->shifts == SHIFT_BIT(index) &&
+			    lane->n_live > 0)
+				return true;
+		}
+	return false;
+}
+
+bool
+catalog_has_work(const struct catalog *c, shift_set set)
+{
+	const struct lane *lane;
+	size_t i;
+
+	for (i = 0; i < c->n_all_queues; i++)
+		SLIST_FOREACH(lane, &c->queues[i]->lanes, entry)
+		{
+			if ((lane->shifts & set) != 0 && lane->n_live > 0)
+				return true;
+		}
+	return false;
+}
+
+struct task *
+queue_peek(const struct queue *q, unsigned index)
+{
 	struct task *t, *best;
 	struct lane *lane;
 
 	best = NULL;
 	SLIST_FOREACH(lane, &q->lanes, entry)
 	{
-		if ((lane->crews & bit) == 0)
+		if ((lane->shifts & SHIFT_BIT(index)) == 0)
 			continue;
 		t = ready_peek(&lane->ready);
 		if (t == NULL)
@@ -208,13 +648,17 @@ queue_peek(const struct queue *q, unsigned crew)
 void
 catalog_add_kinds(const struct catalog *c, size_t most, struct buf *out)
 {
+	const char *comma = "";
 	size_t i;
 
 	buf_addc(out, '[');
-	for (i = 0; i < c->n_kinds && i < most; i++) {
-		if (i > 0)
-			buf_addc(out, ',');
-		buf_add_json_cstr(out, c->kinds[i].name);
+	for (i = 0; i < c->n_kinds && most > 0; i++) {
+		if (!catalog_has_kind(c, c->kinds[i]))
+			continue;
+		buf_adds(out, comma);
+		buf_add_json_cstr(out, c->kinds[i]->name);
+		comma = ",";
+		most--;
 	}
 	buf_addc(out, ']');
 }

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ipc/clock.h"
 #include "ipc/json.h"
@@ -50,6 +51,18 @@ find_run(struct chan *c, json_t *params)
 	return NULL;
 }
 
+/* A run of t begins in a slot that is off the stack, or its top. */
+static void
+take_on(struct chan *c, struct task *t, unsigned slot, uint64_t rpc_id)
+{
+	c->runs[slot].rpc_id = rpc_id;
+	c->runs[slot].task = t;
+	c->n_running++;
+	c->crew->n_running++;
+	t->chan = c;
+	t->run_slot = slot;
+}
+
 /* The run of t is over: free its slot. */
 static void
 release(struct chan *c, struct task *t)
@@ -63,10 +76,10 @@ release(struct chan *c, struct task *t)
 	t->chan = NULL;
 	if (c->n_running == 0) {
 		c->alone = false;
-		if (c->crew->kept == c)
-			c->crew->kept = NULL;
+		if (c->shift->kept == c)
+			c->shift->kept = NULL;
 	}
-	crew_sort(c->crew, c);
+	shift_sort(c->shift, c);
 }
 
 static int
@@ -82,6 +95,39 @@ allot_slots(struct chan *c, unsigned threads)
 	for (i = 0; i < threads; i++)
 		c->free_slots[i] = threads - 1 - i;
 	return 0;
+}
+
+/* Count c, in its state, in (+1) or out (-1). */
+static void
+count_state(const struct chan *c, int by)
+{
+	unsigned d = (unsigned)by;
+
+	if (c->state == CHAN_STARTING || c->state == CHAN_UP)
+		c->shift->n_fit += d;
+	if (c->state == CHAN_UP) {
+		c->crew->n_up += d;
+		c->crew->n_threads += d * c->threads;
+	}
+}
+
+static void
+set_state(struct chan *c, enum chan_state state)
+{
+	count_state(c, -1);
+	c->state = state;
+	count_state(c, 1);
+	shift_sort(c->shift, c);
+}
+
+void
+chan_set_shift(struct chan *c, struct shift *s)
+{
+	count_state(c, -1);
+	c->shift->n_chans--;
+	c->shift = s;
+	s->n_chans++;
+	count_state(c, 1);
 }
 
 static void
@@ -102,10 +148,11 @@ take_hello(struct chan *c, json_t *params)
 		c->ops->on_broken(c, "out of memory");
 		return;
 	}
-	c->state = CHAN_UP;
-	c->crew->n_up++;
-	crew_sort(c->crew, c);
-	c->ops->on_hello(c);
+	if (c->ops->on_hello(c, json_object_get(params, "names")) < 0) {
+		c->ops->on_broken(c, "a hello with names that can't be taken");
+		return;
+	}
+	set_state(c, CHAN_UP);
 }
 
 static void
@@ -265,15 +312,6 @@ on_too_long(struct peer *p)
 }
 
 static void
-set_state(struct chan *c, enum chan_state state)
-{
-	if (c->state == CHAN_UP)
-		c->crew->n_up--;
-	c->state = state;
-	crew_sort(c->crew, c);
-}
-
-static void
 on_gone(struct peer *p, const char *reason)
 {
 	struct chan *c = chan_of(p);
@@ -306,21 +344,94 @@ chan_new(struct crew *crew, struct peer_group *g, int fd, unsigned number,
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return -ENOMEM;
-	r = peer_init(&c->peer, g, fd, max_message + LINE_SLACK,
-	    (max_message + LINE_SLACK) * (BROKER_THREADS_MAX + 1),
-	    &chan_peer_ops);
+	r = 0;
+	if (fd >= 0)
+		r = peer_init(&c->peer, g, fd, max_message + LINE_SLACK,
+		    (max_message + LINE_SLACK) * (BROKER_THREADS_MAX + 1),
+		    &chan_peer_ops);
 	if (r < 0) {
 		free(c);
 		return r;
+	}
+	if (fd < 0) {
+		c->peer.fd = -1;
+		c->buried = true;
 	}
 	c->ops = ops;
 	c->crew = crew;
 	c->number = number;
 	c->pid = pid;
 	c->started_at = wall_now_ms();
+	c->shift = crew->main;
 	TAILQ_INSERT_TAIL(&crew->chans, c, entry);
 	crew->n_chans++;
+	c->shift->n_chans++;
+	count_state(c, 1);
 	*out = c;
+	return 0;
+}
+
+/* What chan_new does not know of a worker. */
+static int
+copy_numbers(struct chan *c, const struct chan *like)
+{
+	c->alone = like->alone;
+	c->served = like->served;
+	c->n_requests = like->n_requests;
+	c->n_done = like->n_done;
+	c->retire_after = like->retire_after;
+	c->worn = like->worn;
+	c->started_at = like->started_at;
+	if (like->threads > 0 && allot_slots(c, like->threads) < 0)
+		return -ENOMEM;
+	if (like->shift != NULL)
+		chan_set_shift(c, like->shift);
+	set_state(c, like->state);
+	return 0;
+}
+
+int
+chan_restore(struct crew *crew, struct peer_group *g, int fd,
+    size_t max_message, const struct chan_ops *ops, const struct chan *like,
+    const struct peer_state *peer, struct chan **out)
+{
+	struct chan *c;
+	int r;
+
+	r = chan_new(
+	    crew, g, fd, like->number, like->pid, max_message, ops, &c);
+	if (r < 0) {
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	r = copy_numbers(c, like);
+	if (r == 0 && fd >= 0)
+		r = peer_restore(&c->peer, peer);
+	if (r < 0) {
+		peer_close(&c->peer, "out of memory");
+		return r;
+	}
+	c->peer.reset = peer->reset;
+	shift_sort(c->shift, c);
+	*out = c;
+	return 0;
+}
+
+int
+chan_restore_run(struct chan *c, uint64_t rpc_id, struct task *t)
+{
+	unsigned i, slot = SLOT_OF(rpc_id), n_free = c->threads - c->n_running;
+
+	if (t->state != TASK_RUNNING || t->chan != NULL)
+		return -EINVAL;
+	for (i = 0; i < n_free && c->free_slots[i] != slot; i++)
+		continue;
+	if (i >= n_free)
+		return -EINVAL;
+	c->free_slots[i] = c->free_slots[n_free - 1];
+	take_on(c, t, slot, rpc_id);
+	shift_sort(c->shift, c);
 	return 0;
 }
 
@@ -330,8 +441,9 @@ chan_free(struct chan *c)
 	if (c == NULL)
 		return;
 	set_state(c, CHAN_LOST);
-	if (c->crew->kept == c)
-		c->crew->kept = NULL;
+	c->shift->n_chans--;
+	if (c->shift->kept == c)
+		c->shift->kept = NULL;
 	TAILQ_REMOVE(&c->crew->chans, c, entry);
 	c->crew->n_chans--;
 	free(c->runs);
@@ -340,18 +452,14 @@ chan_free(struct chan *c)
 }
 
 void
-chan_run(struct chan *c, struct task *t, int64_t timeout_ms)
+chan_run(
+    struct chan *c, struct task *t, int64_t timeout_ms, int64_t soft_timeout_ms)
 {
 	struct buf *out = &c->peer.out;
 	unsigned slot;
 
 	slot = c->free_slots[c->threads - c->n_running - 1];
-	c->runs[slot].rpc_id = ++c->n_requests * BROKER_THREADS_MAX + slot;
-	c->runs[slot].task = t;
-	c->n_running++;
-	c->crew->n_running++;
-	t->chan = c;
-	t->run_slot = slot;
+	take_on(c, t, slot, ++c->n_requests * BROKER_THREADS_MAX + slot);
 	t->crew = c->crew;
 	t->worker = c->number;
 
@@ -370,16 +478,20 @@ chan_run(struct chan *c, struct task *t, int64_t timeout_ms)
 		buf_adds(out, ",\"timeout_ms\":");
 		buf_add_int(out, timeout_ms);
 	}
+	if (soft_timeout_ms > 0) {
+		buf_adds(out, ",\"soft_timeout_ms\":");
+		buf_add_int(out, soft_timeout_ms);
+	}
 	buf_addc(out, '}');
 	rpc_close(out);
 	peer_send(&c->peer);
 
 	/* The one that was fed goes behind the others. */
 	if (c->listed) {
-		TAILQ_REMOVE(&c->crew->idle, c, idle_entry);
+		TAILQ_REMOVE(&c->shift->idle, c, idle_entry);
 		c->listed = false;
 	}
-	crew_sort(c->crew, c);
+	shift_sort(c->shift, c);
 }
 
 void

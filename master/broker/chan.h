@@ -38,7 +38,10 @@ struct chan_failure {
 };
 
 struct chan_ops {
-	void (*on_hello)(struct chan *c);
+	/* It can take tasks, and knows these names (borrowed; NULL: what its
+	 * pool's settings say): chan_set_shift.  -errno: it must be replaced.
+	 */
+	int (*on_hello)(struct chan *c, json_t *names);
 	/* The run of t is over; the slot is free already.  result is text that
 	 * the callee takes. */
 	void (*on_result)(struct chan *c, struct task *t, char *result);
@@ -59,14 +62,16 @@ struct chan_run {
 struct chan {
 	struct peer peer; /* first: a struct peer * is a struct chan * */
 	const struct chan_ops *ops;
-	struct crew *crew; /* borrowed */
-	unsigned number;   /* N of "POOL/N" */
+	struct crew *crew;   /* borrowed */
+	struct shift *shift; /* borrowed; of the crew's */
+	unsigned number;     /* N of "POOL/N" */
 	pid_t pid;
 	enum chan_state state;
 	bool alone;  /* runs a suspect, or is kept empty for one */
 	bool listed; /* on crew->idle */
 	bool reaped; /* the master has told so */
 	bool served; /* has finished a task */
+	bool worn;   /* its replacement was asked for */
 	bool buried; /* the connection's end was told */
 	unsigned threads;
 	unsigned n_running;    /* always <= threads */
@@ -89,6 +94,19 @@ int chan_new(struct crew *crew, struct peer_group *g, int fd, unsigned number,
     struct chan **out);
 void chan_free(struct chan *c);
 
+/*
+ * Go on with a channel that was handed over.  `like` has its numbers, state and
+ * flags, whose names are in chan_restore; the runs follow, one call each.  fd
+ * is -1 when the connection is gone; else it is owned from here on, also on
+ * error. -ENOMEM.
+ */
+int chan_restore(struct crew *crew, struct peer_group *g, int fd,
+    size_t max_message, const struct chan_ops *ops, const struct chan *like,
+    const struct peer_state *peer, struct chan **out);
+
+/* t runs in a slot, by the open request rpc_id.  -EINVAL: it can't. */
+int chan_restore_run(struct chan *c, uint64_t rpc_id, struct task *t);
+
 /* True when it can take a task now. */
 static inline bool
 chan_is_free(const struct chan *c)
@@ -97,8 +115,15 @@ chan_is_free(const struct chan *c)
 	       peer_is_open(&c->peer);
 }
 
-/* Send t, which is running from here on; chan_is_free(c) or c->alone. */
-void chan_run(struct chan *c, struct task *t, int64_t timeout_ms);
+/* Let it be one of those that know the same.  It has no tasks. */
+void chan_set_shift(struct chan *c, struct shift *s);
+
+/*
+ * Send t, which is running from here on; chan_is_free(c) or c->alone.  0: no
+ * such limit.
+ */
+void chan_run(struct chan *c, struct task *t, int64_t timeout_ms,
+    int64_t soft_timeout_ms);
 
 /* Send the poison pill: it ends when the tasks that it has are done. */
 void chan_pill(struct chan *c);

@@ -41,7 +41,7 @@ regulate(struct conn *c)
 		c->full = true;
 	else if (c->n_calls <= OPEN_RESUME)
 		c->full = false;
-	if (c->full || waiting > OUT_PAUSE)
+	if (c->full || waiting > OUT_PAUSE || c->broker->holding)
 		peer_pause(&c->peer);
 	else if (waiting <= OUT_PAUSE / 2)
 		peer_resume(&c->peer);
@@ -206,6 +206,29 @@ call_error_code(struct call *call, enum rpc_code code, bool retryable)
 	call_error(call, &f);
 }
 
+struct call *
+call_restore(struct broker *b, struct conn *c, struct batch *batch, char *id,
+    size_t id_len)
+{
+	struct call *call;
+
+	call = calloc(1, sizeof(*call));
+	if (call == NULL)
+		return NULL;
+	call->id = id;
+	call->id_len = id_len;
+	call->broker = b;
+	call->conn = c;
+	call->batch = batch;
+	if (batch != NULL)
+		batch->n_open++;
+	if (c != NULL) {
+		LIST_INSERT_HEAD(&c->calls, call, entry);
+		c->n_calls++;
+	}
+	return call;
+}
+
 /*
  * Open a call for a message.  id NULL makes a notification.  NULL: out of
  * memory, or an id that is too long.
@@ -214,24 +237,17 @@ static struct call *
 call_new(struct conn *c, struct batch *batch, const json_t *id)
 {
 	struct call *call;
+	char *text = NULL;
+	size_t len = 0;
 
-	call = calloc(1, sizeof(*call));
-	if (call == NULL)
-		return NULL;
 	if (id != NULL) {
-		call->id = json_text(id, PROTO_ID_MAX, &call->id_len);
-		if (call->id == NULL) {
-			free(call);
+		text = json_text(id, PROTO_ID_MAX, &len);
+		if (text == NULL)
 			return NULL;
-		}
 	}
-	call->broker = c->broker;
-	call->conn = c;
-	call->batch = batch;
-	if (batch != NULL)
-		batch->n_open++;
-	LIST_INSERT_HEAD(&c->calls, call, entry);
-	c->n_calls++;
+	call = call_restore(c->broker, c, batch, text, len);
+	if (call == NULL)
+		free(text);
 	return call;
 }
 
@@ -406,32 +422,105 @@ static const struct peer_ops conn_ops = {
     .on_gone = on_gone,
 };
 
-int
-conn_new(struct broker *b, int fd)
+/* Make a connection over fd, which stays the caller's on error. */
+static int
+conn_add(struct broker *b, int fd, struct conn **out)
 {
 	struct conn *c;
 	int r;
 
 	c = calloc(1, sizeof(*c));
-	if (c == NULL) {
-		close(fd);
+	if (c == NULL)
 		return -ENOMEM;
-	}
 	r = sock_peer_cred(fd, &c->cred);
 	if (r == 0)
 		r = peer_init(&c->peer, &b->group, fd, b->settings->max_message,
 		    OUT_MAX, &conn_ops);
 	if (r < 0) {
 		free(c);
-		close(fd);
 		return r;
 	}
 	c->broker = b;
-	c->may = access_classes(b->settings, &c->cred);
 	LIST_INIT(&c->calls);
 	TAILQ_INSERT_TAIL(&b->conns, c, entry);
 	b->n_conns++;
+	*out = c;
 	return 0;
+}
+
+int
+conn_new(struct broker *b, int fd)
+{
+	struct conn *c;
+	int r;
+
+	r = conn_add(b, fd, &c);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	c->may = access_classes(b->settings, &c->cred);
+	if (b->holding)
+		peer_pause(&c->peer);
+	return 0;
+}
+
+int
+conn_restore(
+    struct broker *b, int fd, const struct conn_state *s, struct conn **out)
+{
+	struct conn *c;
+	int r;
+
+	r = conn_add(b, fd, &c);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	c->may = s->may;
+	c->full = s->full;
+	r = peer_restore(&c->peer, &s->peer);
+	if (r < 0)
+		peer_close(&c->peer, "out of memory");
+	*out = c;
+	return 0;
+}
+
+struct batch *
+batch_restore(struct conn *c, const char *answers, size_t n, int error)
+{
+	struct batch *batch;
+
+	batch = calloc(1, sizeof(*batch));
+	if (batch == NULL)
+		return NULL;
+	buf_init(&batch->out, OUT_MAX);
+	buf_add(&batch->out, answers, n);
+	if (buf_error(&batch->out) == 0)
+		batch->out.error = error;
+	c->n_batched += buf_len(&batch->out);
+	return batch;
+}
+
+void
+conn_go_on(struct conn *c)
+{
+	if (!peer_is_open(&c->peer))
+		return;
+	regulate(c);
+	close_if_over(c);
+}
+
+void
+conn_hold_all(struct broker *b, bool hold)
+{
+	struct conn *c;
+
+	b->holding = hold;
+	TAILQ_FOREACH(c, &b->conns, entry) {
+		if (peer_is_open(&c->peer))
+			regulate(c);
+	}
 }
 
 void

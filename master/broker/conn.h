@@ -28,6 +28,7 @@ struct waiter;
 struct batch {
 	struct buf out;
 	size_t n_open; /* calls not answered, and one while it is being read */
+	unsigned number; /* given while it is handed over */
 };
 
 struct call {
@@ -65,6 +66,38 @@ void conn_close_all(struct broker *b);
 
 /* True when every answer so far was handed to the kernel. */
 bool conn_all_sent(const struct broker *b);
+
+/* A connection as it is handed over, without its calls. */
+struct conn_state {
+	struct peer_state peer;
+	unsigned may;
+	bool full;
+};
+
+/*
+ * Go on with a connection that was handed over: its calls are added to it, then
+ * conn_go_on is called.  fd is owned from here on, also on error.  0 or -errno.
+ */
+int conn_restore(
+    struct broker *b, int fd, const struct conn_state *s, struct conn **out);
+
+/* Add a batch that has these answers so far; its calls follow.  NULL: -ENOMEM.
+ */
+struct batch *batch_restore(
+    struct conn *c, const char *answers, size_t n, int error);
+
+/*
+ * Add an open call; id is text that is taken, NULL for a notification.  c is
+ * NULL when the client is gone.  NULL: out of memory, and id stays.
+ */
+struct call *call_restore(struct broker *b, struct conn *c, struct batch *batch,
+    char *id, size_t id_len);
+
+/* All of its calls are there again: read on, or don't. */
+void conn_go_on(struct conn *c);
+
+/* Stop taking requests from every client, or take them again. */
+void conn_hold_all(struct broker *b, bool hold);
 
 /*
  * Answer with a result: append one JSON value to the buffer that is lent, then

@@ -9,63 +9,115 @@
  */
 #include "master/broker/crew.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "master/broker/chan.h"
-
 #define STRIDE UINT64_C(1000000) /* virtual time of a task at weight 1 */
 
-int
-crew_init(struct crew *w, struct broker *b, unsigned index,
-    const struct broker_pool_settings *s, struct catalog *c)
+struct crew *
+crew_new(struct broker *b, const char *name)
 {
-	size_t i;
+	struct crew *w = calloc(1, sizeof(*w));
 
-	memset(w, 0, sizeof(*w));
-	w->sources = calloc(s->n_refs + 1, sizeof(*w->sources));
-	if (w->sources == NULL)
-		return -ENOMEM;
-	w->broker = b;
-	w->settings = s;
-	w->index = index;
-	w->n_sources = s->n_refs;
-	for (i = 0; i < s->n_refs; i++) {
-		w->sources[i].queue = &c->queues[s->refs[i].queue];
-		w->sources[i].weight = s->refs[i].weight;
+	if (w == NULL)
+		return NULL;
+	w->name = strdup(name);
+	if (w->name == NULL) {
+		free(w);
+		return NULL;
 	}
+	w->broker = b;
+	w->state = CREW_GONE;
+	w->parting.name = w->name;
+	w->settings = &w->parting;
 	TAILQ_INIT(&w->chans);
-	TAILQ_INIT(&w->idle);
-	TAILQ_INIT(&w->suspects);
-	return 0;
+	TAILQ_INIT(&w->shifts);
+	return w;
+}
+
+static void
+free_shifts(struct crew *w)
+{
+	struct shift *s;
+
+	while ((s = TAILQ_FIRST(&w->shifts)) != NULL) {
+		TAILQ_REMOVE(&w->shifts, s, entry);
+		shift_free(s);
+	}
+	w->main = NULL;
 }
 
 void
-crew_done(struct crew *w)
+crew_end(struct crew *w)
 {
+	free_shifts(w);
 	free(w->sources);
 	w->sources = NULL;
+	w->n_sources = 0;
+	w->settings = &w->parting;
+	w->state = CREW_GONE;
+	w->n_target = 0;
+	settings_unref(w->held);
+	w->held = NULL;
+}
+
+void
+crew_free(struct crew *w)
+{
+	if (w == NULL)
+		return;
+	crew_end(w);
+	free(w->name);
+	free(w);
+}
+
+shift_set
+crew_shifts(const struct crew *w)
+{
+	const struct shift *s;
+	shift_set set = 0;
+
+	TAILQ_FOREACH(s, &w->shifts, entry) {
+		if (!s->over)
+			set |= SHIFT_BIT(s->index);
+	}
+	return set;
+}
+
+struct shift *
+crew_find_shift(const struct crew *w, const struct skills *skills)
+{
+	struct shift *s;
+
+	if (w->main != NULL && !w->main->over &&
+	    skills_match(w->main->skills, skills))
+		return w->main;
+	TAILQ_FOREACH(s, &w->shifts, entry) {
+		if (!s->over && skills_match(s->skills, skills))
+			return s;
+	}
+	return NULL;
 }
 
 struct task *
-crew_peek(struct crew *w, struct crew_source **source_out)
+crew_peek(struct shift *s, struct crew_source **source_out)
 {
+	struct crew *w = s->crew;
 	struct task *t, *best;
 	size_t i;
 
 	best = NULL;
 	for (i = 0; i < w->n_sources; i++) {
-		struct crew_source *s = &w->sources[i];
+		struct crew_source *source = &w->sources[i];
 
-		t = queue_peek(s->queue, w->index);
+		t = queue_peek(source->queue, s->index);
 		if (t == NULL)
 			continue;
-		if (s->pass < w->pass)
-			s->pass = w->pass;
-		if (best == NULL || s->pass < (*source_out)->pass) {
+		if (source->pass < w->pass)
+			source->pass = w->pass;
+		if (best == NULL || source->pass < (*source_out)->pass) {
 			best = t;
-			*source_out = s;
+			*source_out = source;
 		}
 		if (w->settings->strict)
 			break;
@@ -80,84 +132,40 @@ crew_charge(struct crew *w, struct crew_source *source)
 	source->pass += STRIDE / source->weight;
 }
 
-struct chan *
-crew_free_chan(struct crew *w)
+static bool
+has_no_work(const struct crew *w, const struct shift *s)
 {
-	struct chan *c;
+	size_t i;
 
-	/* A channel may have closed since it was put here. */
-	while ((c = TAILQ_FIRST(&w->idle)) != NULL && !chan_is_free(c))
-		crew_sort(w, c);
-	return c;
-}
-
-struct chan *
-crew_lone_chan(struct crew *w)
-{
-	struct chan *c, *best;
-	bool emptying;
-
-	best = NULL;
-	emptying = false;
-	TAILQ_FOREACH(c, &w->chans, entry) {
-		if (c->state != CHAN_UP || !peer_is_open(&c->peer))
-			continue;
-		if (c->n_running == 0) {
-			if (c == w->kept)
-				w->kept = NULL;
-			c->alone = true;
-			crew_sort(w, c);
-			return c;
-		}
-		/* One that is alone already will be empty without our help. */
-		if (c->alone)
-			emptying = true;
-		else if (best == NULL || c->n_running < best->n_running)
-			best = c;
-	}
-	if (best != NULL && !emptying) {
-		w->kept = best;
-		best->alone = true;
-		crew_sort(w, best);
-	}
-	return NULL;
-}
-
-void
-crew_release_kept(struct crew *w)
-{
-	struct chan *c = w->kept;
-
-	if (c == NULL)
-		return;
-	w->kept = NULL;
-	c->alone = false;
-	crew_sort(w, c);
-}
-
-void
-crew_sort(struct crew *w, struct chan *c)
-{
-	bool is_free = chan_is_free(c);
-
-	if (is_free == c->listed)
-		return;
-	if (is_free)
-		TAILQ_INSERT_TAIL(&w->idle, c, idle_entry);
-	else
-		TAILQ_REMOVE(&w->idle, c, idle_entry);
-	c->listed = is_free;
+	if (!TAILQ_EMPTY(&s->suspects))
+		return false;
+	for (i = 0; i < w->n_sources; i++)
+		if (queue_peek(w->sources[i].queue, s->index) != NULL)
+			return false;
+	return true;
 }
 
 bool
 crew_has_no_work(const struct crew *w)
 {
-	size_t i;
+	const struct shift *s;
 
-	if (!TAILQ_EMPTY(&w->suspects))
-		return false;
-	for (i = 0; i < w->n_sources; i++)
-		if (queue_peek(w->sources[i].queue, w->index) != NULL)
+	TAILQ_FOREACH(s, &w->shifts, entry) {
+		if (!s->over && !has_no_work(w, s))
 			return false;
+	}
 	return true;
+}
+
+const char *
+crew_state_name(const struct crew *w)
+{
+	static const char *const names[] = {
+	    [CREW_UP] = "up",
+	    [CREW_FLAPPING] = "flapping",
+	    [CREW_LEAVING] = "leaving",
+	    [CREW_GONE] = "gone",
+	};
+
+	return names[w->state];
 }

@@ -2,9 +2,9 @@
 /*
  * crew.h - a pool as the broker sees it: its workers and its queues
  *
- * Decides which task comes next and which worker takes it.  A suspect (a task
- * that was in a process when that died) runs alone in a process: a worker is
- * kept empty for it.
+ * A crew keeps its place for the broker's life, for tasks point to the one that
+ * ran them.  Its workers are in shifts, by what they know: those that come now
+ * are in `main`, and while a reload rolls the pool there are older ones.
  */
 #ifndef GANGER_BROKER_CREW_H
 #define GANGER_BROKER_CREW_H
@@ -16,68 +16,84 @@
 
 #include "master/broker/catalog.h"
 #include "master/broker/settings.h"
+#include "master/broker/shift.h"
 #include "master/broker/task.h"
 
 struct broker;
-TAILQ_HEAD(chan_list, chan);
+
+enum crew_state {
+	CREW_UP,
+	CREW_FLAPPING, /* its workers die at their start */
+	CREW_LEAVING,  /* not in the settings any more, but has workers */
+	CREW_GONE,     /* known by its name only */
+};
 
 struct crew_source {
 	struct queue *queue; /* borrowed */
 	unsigned weight;
 	uint64_t pass; /* virtual time of its next turn */
+	bool past;     /* only for what is left in it */
+};
+
+/* How busy a crew is, as the master is told. */
+struct crew_load {
+	uint64_t ready;
+	unsigned busy, threads;
 };
 
 struct crew {
 	struct broker *broker;                       /* borrowed */
+	char *name;                                  /* owned */
 	const struct broker_pool_settings *settings; /* borrowed */
-	unsigned index;
+	struct broker_settings *held; /* reference, while leaving: to those
+					 that settings point into */
+	struct broker_pool_settings parting; /* of one that is gone: its name */
+	enum crew_state state;
+	unsigned n_target;           /* processes that the master wants */
 	struct crew_source *sources; /* owned; in the settings' order */
 	size_t n_sources;
-	uint64_t pass;             /* virtual time of the last turn */
-	struct chan_list chans;    /* all that live */
-	struct chan_list idle;     /* chan_is_free, longest unfed first */
-	struct task_list suspects; /* ready, to run alone */
-	struct chan *kept;         /* being emptied for a suspect, or NULL */
+	uint64_t pass;            /* virtual time of the last turn */
+	struct chan_list chans;   /* all that live */
+	struct shift_list shifts; /* owned */
+	struct shift *main;       /* of them; NULL when gone */
 	unsigned n_chans;
-	unsigned n_up; /* chans in CHAN_UP */
-	unsigned n_running;
+	unsigned n_up;       /* chans in CHAN_UP */
+	unsigned n_threads;  /* of those */
+	unsigned n_running;  /* tasks */
 	uint64_t n_restarts; /* workers that came after the first ones */
 	uint64_t n_added;
-	bool flapping;
+	struct crew_load told;
 };
 
-/* -ENOMEM. */
-int crew_init(struct crew *w, struct broker *b, unsigned index,
-    const struct broker_pool_settings *s, struct catalog *c);
+/* A crew that is gone, until it gets settings.  NULL: out of memory. */
+struct crew *crew_new(struct broker *b, const char *name);
 
-/* The chans are gone already. */
-void crew_done(struct crew *w);
+/* The chans are gone already, and no task points to it.  NULL-safe. */
+void crew_free(struct crew *w);
+
+/* Be gone: only the name stays.  There are no chans and no suspects. */
+void crew_end(struct crew *w);
+
+/* The shifts that take tasks. */
+shift_set crew_shifts(const struct crew *w);
+
+/* The one whose workers know these names, `main` first; NULL: there is none. */
+struct shift *crew_find_shift(
+    const struct crew *w, const struct skills *skills);
 
 /*
- * Look at the task that is next in turn, suspects left aside; NULL when there
- * is none.  *source_out is for crew_charge.
+ * Look at the task that is next in turn for a shift, suspects left aside; NULL
+ * when there is none.  *source_out is for crew_charge.
  */
-struct task *crew_peek(struct crew *w, struct crew_source **source_out);
+struct task *crew_peek(struct shift *s, struct crew_source **source_out);
 
 /* A task of that source was taken: its queue's turn is over for a while. */
 void crew_charge(struct crew *w, struct crew_source *source);
 
-/* The free worker to feed next, or NULL. */
-struct chan *crew_free_chan(struct crew *w);
-
-/*
- * A worker with no task for a suspect, marked as alone; or NULL, and then the
- * worker that will be empty soonest is kept from being fed.
- */
-struct chan *crew_lone_chan(struct crew *w);
-
-/* No suspect waits any more: let a worker that is kept for one be fed. */
-void crew_release_kept(struct crew *w);
-
-/* c may have become free, or have ceased to be: put it where it belongs. */
-void crew_sort(struct crew *w, struct chan *c);
-
 /* True when nothing waits that this crew could run. */
 bool crew_has_no_work(const struct crew *w);
+
+/* "up", … */
+const char *crew_state_name(const struct crew *w);
 
 #endif

@@ -12,30 +12,30 @@
 #include "master/broker/life.h"
 
 static void
-feed_suspects(struct broker *b, struct crew *w)
+feed_suspects(struct broker *b, struct shift *s)
 {
 	struct task *t;
 	struct chan *c;
 
-	while ((t = TAILQ_FIRST(&w->suspects)) != NULL &&
-	       (c = crew_lone_chan(w)) != NULL)
+	while ((t = TAILQ_FIRST(&s->suspects)) != NULL &&
+	       (c = shift_lone_chan(s)) != NULL)
 		life_start(b, t, c);
 }
 
 static void
-feed(struct broker *b, struct crew *w)
+feed(struct broker *b, struct shift *s)
 {
 	struct crew_source *source;
 	struct task *t;
 	struct chan *c;
 
-	if (!TAILQ_EMPTY(&w->suspects))
-		feed_suspects(b, w);
-	if (TAILQ_EMPTY(&w->suspects))
-		crew_release_kept(w);
-	while ((c = crew_free_chan(w)) != NULL &&
-	       (t = crew_peek(w, &source)) != NULL) {
-		crew_charge(w, source);
+	if (!TAILQ_EMPTY(&s->suspects))
+		feed_suspects(b, s);
+	if (TAILQ_EMPTY(&s->suspects))
+		shift_release_kept(s);
+	while ((c = shift_free_chan(s)) != NULL &&
+	       (t = crew_peek(s, &source)) != NULL) {
+		crew_charge(s->crew, source);
 		life_start(b, t, c);
 	}
 }
@@ -43,8 +43,12 @@ feed(struct broker *b, struct crew *w)
 void
 dispatch_run(struct broker *b)
 {
+	struct shift *s;
 	size_t i;
 
 	for (i = 0; i < b->n_crews; i++)
-		feed(b, &b->crews[i]);
+		TAILQ_FOREACH(s, &b->crews[i]->shifts, entry) {
+			if (!s->over)
+				feed(b, s);
+		}
 }

@@ -30,6 +30,18 @@ fault_set(struct fault *f, enum rpc_code code, const char *fmt, ...)
 }
 
 void
+fault_add_choice(struct fault *f, const char *name, bool first)
+{
+	size_t at = strlen(f->message), left = sizeof(f->message) - at;
+
+	if (strlen(name) + 6 < left)
+		snprintf(
+		    f->message + at, left, "%s%s", first ? "" : ", ", name);
+	else if (left > 4 && strcmp(f->message + at - 3, "...") != 0)
+		strcpy(f->message + at, "...");
+}
+
+void
 fault_done(struct fault *f)
 {
 	free(f->more);

@@ -29,6 +29,9 @@ struct fault {
 void fault_set(struct fault *f, enum rpc_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Append a name to the list that ends the message, as long as it fits. */
+void fault_add_choice(struct fault *f, const char *name, bool first);
+
 void fault_done(struct fault *f);
 
 /* Append the error's `data` object. */

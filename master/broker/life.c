@@ -23,6 +23,8 @@
 #define CRASHES_MAX 3 /* workers killed, then quarantined */
 /* A worker ends a command itself; when it has not by then, it is stuck. */
 #define COMMAND_GRACE_MS 5000
+#define LATE_NS          INT64_C(1000000000) /* a timer this late: see there */
+#define LATE_GRACE_MS    500 /* for what is waiting to be read */
 
 /* Count t, in its state, in (+1) or out (-1). */
 static void
@@ -31,6 +33,8 @@ count(struct broker *b, const struct task *t, int by)
 	struct queue_counts *n = &t->queue->count;
 	uint64_t d = (uint64_t)(int64_t)by;
 
+	if (task_is_live(t))
+		t->lane->n_live += d;
 	switch (t->state) {
 	case TASK_SCHEDULED:
 		n->scheduled += d;
@@ -91,9 +95,52 @@ unplace(struct task *t)
 	if (t->place == TASK_IN_LANE) {
 		ready_remove(&t->lane->ready, t);
 	} else if (t->place == TASK_IN_SUSPECTS) {
-		TAILQ_REMOVE(&t->crew->suspects, t, entry);
+		TAILQ_REMOVE(&t->shift->suspects, t, entry);
 		t->place = TASK_NOWHERE;
+		t->shift = NULL;
 	}
+}
+
+/* The shift that runs a suspect: best one that has workers, of its own pool. */
+static struct shift *
+find_suspects_shift(const struct broker *b, const struct task *t)
+{
+	struct shift *s, *best = NULL;
+	int score, best_score = -1;
+	unsigned i;
+
+	for (i = 0; i < SHIFTS_MAX; i++) {
+		s = b->shift_at[i];
+		if (s == NULL || (t->lane->shifts & SHIFT_BIT(i)) == 0)
+			continue;
+		score = 2 * (s->n_fit > 0) + (s->crew == t->crew);
+		if (score > best_score) {
+			best = s;
+			best_score = score;
+		}
+	}
+	return best;
+}
+
+void
+life_place(struct broker *b, struct task *t)
+{
+	struct shift *s;
+
+	unplace(t);
+	s = t->suspect ? find_suspects_shift(b, t) : NULL;
+	if (s != NULL)
+		shift_suspect(s, t);
+	else
+		ready_restore(&t->lane->ready, t);
+}
+
+/* It is ready from now on. */
+static void
+make_ready(struct broker *b, struct task *t)
+{
+	t->ready_at = mono_now();
+	life_place(b, t);
 }
 
 /* Let ev happen and set right what follows from the new state alone. */
@@ -143,8 +190,25 @@ life_enter(struct broker *b, struct task *t, int64_t delay_ms)
 	} else {
 		t->state = TASK_READY;
 		t->seq = ++b->seq;
-		ready_push(&t->lane->ready, t);
+		make_ready(b, t);
 	}
+	count(b, t, 1);
+	set_timer(b, t);
+	return 0;
+}
+
+int
+life_restore(struct broker *b, struct task *t)
+{
+	if (delay_reserve(&b->timers, b->n_tasks + 1) < 0 ||
+	    store_put(b->store, t) < 0)
+		return -ENOMEM;
+	RB_INSERT(task_tree, &b->tasks, t);
+	b->n_tasks++;
+	b->n_bytes += t->n_charged;
+	t->place = TASK_NOWHERE;
+	if (t->state == TASK_READY)
+		life_place(b, t);
 	count(b, t, 1);
 	set_timer(b, t);
 	return 0;
@@ -160,6 +224,17 @@ life_time_limit(const struct task *t, const struct crew *w)
 	return w->settings->timeout_ms;
 }
 
+/* The moment at which t is asked to end by itself; 0: it is not. */
+static int64_t
+soft_limit(const struct task *t, const struct crew *w)
+{
+	if (t->soft_timeout_ms > 0)
+		return t->soft_timeout_ms;
+	if (t->queue->settings->soft_timeout_ms > 0)
+		return t->queue->settings->soft_timeout_ms;
+	return w->settings->soft_timeout_ms;
+}
+
 void
 life_start(struct broker *b, struct task *t, struct chan *c)
 {
@@ -169,9 +244,10 @@ life_start(struct broker *b, struct task *t, struct chan *c)
 	t->expires.ns = 0; /* that was for a start, which is now */
 	t->timed_out = false;
 	if (limit > 0) {
-		int64_t grace = t->kind->commands >> c->crew->index & 1
-				    ? COMMAND_GRACE_MS
-				    : 0;
+		int64_t grace =
+		    (t->kind->commands & SHIFT_BIT(c->shift->index)) != 0
+			? COMMAND_GRACE_MS
+			: 0;
 
 		t->due = mono_add_ms(mono_now(), limit + grace);
 	}
@@ -179,7 +255,7 @@ life_start(struct broker *b, struct task *t, struct chan *c)
 	memset(&t->progress, 0, sizeof(t->progress));
 	change(b, t, TASK_EV_START);
 	store_update(b->store, t);
-	chan_run(c, t, limit);
+	chan_run(c, t, limit, soft_limit(t, c->crew));
 }
 
 void
@@ -255,8 +331,15 @@ life_requeue(struct broker *b, struct task *t)
 	t->timed_out = false;
 	b->stats.requeued++;
 	change(b, t, TASK_EV_REQUEUE);
-	ready_restore(&t->lane->ready, t);
+	make_ready(b, t);
 	store_update(b->store, t);
+}
+
+void
+life_interrupt(struct broker *b, struct task *t)
+{
+	t->interrupted++;
+	life_requeue(b, t);
 }
 
 void
@@ -265,8 +348,7 @@ life_suspect(struct broker *b, struct task *t)
 	t->suspect = true;
 	b->stats.requeued++;
 	change(b, t, TASK_EV_REQUEUE);
-	TAILQ_INSERT_TAIL(&t->crew->suspects, t, entry);
-	t->place = TASK_IN_SUSPECTS;
+	make_ready(b, t);
 	store_update(b->store, t);
 }
 
@@ -320,12 +402,12 @@ on_due(struct broker *b, struct task *t, struct mono now)
 	}
 	change(b, t, TASK_EV_DUE);
 	t->seq = ++b->seq;
-	if (t->suspect) {
-		TAILQ_INSERT_TAIL(&t->crew->suspects, t, entry);
-		t->place = TASK_IN_SUSPECTS;
-	} else {
-		ready_push(&t->lane->ready, t);
-	}
+	make_ready(b, t);
+	if (t->lane->shifts == 0)
+		log_warn("task %llu (%s) is due, and no pool can run it: it "
+			 "waits for a reload that brings its name back to "
+			 "queue %s",
+		    (unsigned long long)t->id, t->kind->name, t->queue->name);
 	store_update(b->store, t);
 }
 
@@ -359,15 +441,41 @@ on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 	struct broker *b = w->data;
 	struct mono now = mono_now();
 	struct delay_node *node;
+	struct task *t;
+	bool late;
 
 	(void)loop;
 	(void)revents;
+	/* This process was stopped, or starved: the answer that would end a
+	 * run in time may be waiting to be read.  Judge after that. */
+	late = now.ns - b->armed_ns > LATE_NS;
 	b->armed_ns = 0;
-	while ((node = delay_pop(&b->timers, now)) != NULL)
-		on_task_timer(b,
-		    (struct task *)(void *)((char *)node -
-					    offsetof(struct task, timer)),
-		    now);
+	while ((node = delay_pop(&b->timers, now)) != NULL) {
+		t = (struct task *)(void *)((char *)node -
+					    offsetof(struct task, timer));
+		if (late && t->state == TASK_RUNNING)
+			(void)delay_set(&b->timers, &t->timer,
+			    mono_add_ms(now, LATE_GRACE_MS));
+		else
+			on_task_timer(b, t, now);
+	}
+}
+
+void
+life_follow_wall(struct broker *b)
+{
+	struct mono now = mono_now();
+	int64_t early, wall_ms = wall_now_ms();
+	struct task *t;
+
+	RB_FOREACH(t, task_tree, &b->tasks)
+	{
+		if (t->state != TASK_SCHEDULED || !t->run_at_is_wall)
+			continue;
+		early = t->run_at - wall_ms;
+		t->due = mono_add_ms(now, early > 0 ? early : 0);
+		set_timer(b, t);
+	}
 }
 
 void

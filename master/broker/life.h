@@ -27,6 +27,16 @@ struct life_error {
  */
 int life_enter(struct broker *b, struct task *t, int64_t delay_ms);
 
+/*
+ * Take in a task as it was in the broker that handed over.  One that is ready
+ * goes back to t->place; the worker that runs one is linked by the caller.
+ * The broker takes the caller's reference.  -ENOMEM: the caller keeps it.
+ */
+int life_restore(struct broker *b, struct task *t);
+
+/* Let t, which is ready, wait where those look for it that can run it. */
+void life_place(struct broker *b, struct task *t);
+
 /* Hand t, which was next in the order, to a worker. */
 void life_start(struct broker *b, struct task *t, struct chan *c);
 
@@ -46,6 +56,9 @@ void life_snooze(struct broker *b, struct task *t, int64_t delay_ms);
 /* Its run was cut by no fault of its own: back to where it was in the order. */
 void life_requeue(struct broker *b, struct task *t);
 
+/* The same, for a stop or a reload: it counts these. */
+void life_interrupt(struct broker *b, struct task *t);
+
 /* The same, and from now on it runs alone until it has answered. */
 void life_suspect(struct broker *b, struct task *t);
 
@@ -57,6 +70,9 @@ int life_cancel(struct broker *b, struct task *t);
 
 /* The task of that id that has not ended, or NULL. */
 struct task *life_find(struct broker *b, uint64_t id);
+
+/* The wall clock was set: tasks for a time of it are due at another moment. */
+void life_follow_wall(struct broker *b);
 
 /* Let what is due happen; called by the timer. */
 void life_set_up(struct broker *b);

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 
 #define ACCEPT_MAX 64   /* clients taken in one turn */
 #define PAUSE      0.25 /* s without accepting after a failure */
+#define SPARE_FDS  64   /* descriptors for all but clients and workers */
 
 static void
 refuse(struct listener *l, int fd)
@@ -27,8 +29,9 @@ refuse(struct listener *l, int fd)
 	struct buf out;
 
 	if (!l->told_full)
-		log_warn("over max_clients (%u): clients are refused",
-		    l->broker->settings->max_clients);
+		log_warn("over %u clients (max_clients is %u): more are "
+			 "refused",
+		    l->max_clients, l->broker->settings->max_clients);
 	l->told_full = true;
 	buf_init(&out, SIZE_MAX);
 	rpc_write_error(&out, NULL, 0, RPC_RATE_LIMITED, "too many clients",
@@ -65,7 +68,7 @@ on_connect(struct ev_loop *loop, struct ev_io *w, int revents)
 		}
 		l->told_failed = false;
 		b->stats.connections++;
-		if (b->n_conns >= b->settings->max_clients) {
+		if (b->n_conns >= l->max_clients) {
 			refuse(l, fd);
 			continue;
 		}
@@ -95,9 +98,43 @@ listener_init(struct listener *l, struct broker *b)
 	l->pause.data = l;
 }
 
+/* Workers that there are, or are to be; twice, for each is replaced. */
+static rlim_t
+count_channels(const struct broker *b)
+{
+	rlim_t n = 0;
+	size_t i;
+
+	for (i = 0; i < b->n_crews; i++) {
+		const struct crew *w = b->crews[i];
+
+		n += 2 * (rlim_t)(w->n_chans > w->n_target ? w->n_chans
+							   : w->n_target);
+	}
+	return n;
+}
+
+void
+listener_review(struct listener *l)
+{
+	const struct broker *b = l->broker;
+	rlim_t room, spare = count_channels(b) + SPARE_FDS;
+	struct rlimit lim;
+
+	l->max_clients = b->settings->max_clients;
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return;
+	room = lim.rlim_cur > spare ? lim.rlim_cur - spare : 1;
+	if (room < l->max_clients)
+		l->max_clients = (unsigned)room;
+}
+
 void
 listener_open(struct listener *l, int fd)
 {
+	/* Who waits in the old one's backlog is not turned away. */
+	if (l->fd >= 0)
+		on_connect(l->broker->loop, &l->io, EV_READ);
 	listener_close(l);
 	l->fd = fd;
 	ev_io_init(&l->io, on_connect, fd, EV_READ);

@@ -13,6 +13,7 @@ static const struct method *const tables[] = {
     method_submit_table,
     method_task_table,
     method_server_table,
+    method_admin_table,
 };
 #define N_TABLES (sizeof(tables) / sizeof(tables[0]))
 

@@ -26,6 +26,7 @@ struct method {
 extern const struct method method_submit_table[];
 extern const struct method method_task_table[];
 extern const struct method method_server_table[];
+extern const struct method method_admin_table[];
 
 /* Carry out a request or notification; params may be NULL.  Takes call. */
 void method_run(

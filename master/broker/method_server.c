@@ -54,10 +54,10 @@ add_crew_names(const struct broker *b, const struct queue *q, struct buf *out)
 	buf_add_key(out, "pools");
 	buf_addc(out, '[');
 	for (i = 0; i < b->n_crews; i++) {
-		if ((q->crews >> i & 1) == 0)
+		if ((q->shifts & crew_shifts(b->crews[i])) == 0)
 			continue;
 		buf_adds(out, comma);
-		buf_add_json_cstr(out, b->crews[i].settings->name);
+		buf_add_json_cstr(out, b->crews[i]->name);
 		comma = ",";
 	}
 	buf_addc(out, ']');
@@ -71,11 +71,14 @@ queue_list(struct broker *b, struct call *call, const struct param *v)
 
 	(void)v;
 	buf_addc(out, '[');
-	for (i = 0; i < b->catalog.n_queues; i++) {
-		const struct queue *q = &b->catalog.queues[i];
+	for (i = 0; i < b->catalog.n_all_queues; i++) {
+		const struct queue *q = b->catalog.queues[i];
 
+		if (q->leaving && queue_is_empty(q))
+			continue;
 		open_item(out);
-		add_string(out, "name", q->settings->name);
+		add_string(out, "name", q->name);
+		add_string(out, "state", q->leaving ? "leaving" : "up");
 		add_number(out, "priority", q->settings->priority);
 		add_number(out, "ready", q->count.ready);
 		add_number(out, "scheduled", q->count.scheduled);
@@ -89,6 +92,49 @@ queue_list(struct broker *b, struct call *call, const struct param *v)
 	}
 	buf_addc(out, ']');
 	call_close_result(call);
+}
+
+/* A process's resident memory, from /proc; 0 when it can't be read. */
+static uint64_t
+rss_bytes(pid_t pid)
+{
+	unsigned long size, resident;
+	char path[64];
+	FILE *f;
+	int n;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 0;
+	n = fscanf(f, "%lu %lu", &size, &resident);
+	fclose(f);
+	return n == 2 ? (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE)
+		      : 0;
+}
+
+/* What a worker runs, and since when. */
+static void
+add_runs(const struct chan *c, struct buf *out)
+{
+	int64_t ms, now_ms = wall_now_ms();
+	unsigned i;
+
+	buf_add_key(out, "runs");
+	buf_addc(out, '[');
+	for (i = 0; i < c->threads; i++) {
+		const struct task *t = c->runs[i].task;
+
+		if (t == NULL)
+			continue;
+		ms = now_ms - t->started_at;
+		open_item(out);
+		add_number(out, "id", t->id);
+		add_string(out, "name", t->kind->name);
+		add_number(out, "running_ms", ms < 0 ? 0 : (uint64_t)ms);
+		buf_addc(out, '}');
+	}
+	buf_addc(out, ']');
 }
 
 static void
@@ -107,7 +153,8 @@ add_worker(const struct chan *c, struct buf *out)
 	add_string(out, "pool", c->crew->settings->name);
 	add_number(out, "pid", (uint64_t)c->pid);
 	add_string(out, "state", chan_state_name(c));
-	add_number(out, "threads", c->crew->settings->threads);
+	add_number(out, "threads",
+	    c->threads > 0 ? c->threads : c->crew->settings->threads);
 	add_number(out, "running", c->n_running);
 	buf_add_key(out, "tasks");
 	buf_addc(out, '[');
@@ -119,7 +166,9 @@ add_worker(const struct chan *c, struct buf *out)
 		comma = ",";
 	}
 	buf_addc(out, ']');
+	add_runs(c, out);
 	add_number(out, "tasks_done", c->n_done);
+	add_number(out, "rss_bytes", rss_bytes(c->pid));
 	add_time(out, "started_at", c->started_at);
 	buf_addc(out, '}');
 }
@@ -134,7 +183,7 @@ worker_list(struct broker *b, struct call *call, const struct param *v)
 	(void)v;
 	buf_addc(out, '[');
 	for (i = 0; i < b->n_crews; i++)
-		TAILQ_FOREACH(c, &b->crews[i].chans, entry) {
+		TAILQ_FOREACH(c, &b->crews[i]->chans, entry) {
 			add_worker(c, out);
 		}
 	buf_addc(out, ']');
@@ -149,8 +198,9 @@ add_crew(const struct crew *w, struct buf *out)
 
 	open_item(out);
 	add_string(out, "name", s->name);
-	add_string(out, "state", w->flapping ? "flapping" : "up");
+	add_string(out, "state", crew_state_name(w));
 	add_number(out, "processes", s->n_processes);
+	add_number(out, "target", w->n_target);
 	add_number(out, "alive", w->n_up);
 	add_number(out, "threads", s->threads);
 	add_number(out, "busy", w->n_running);
@@ -159,7 +209,7 @@ add_crew(const struct crew *w, struct buf *out)
 	buf_addc(out, '[');
 	for (i = 0; i < w->n_sources; i++) {
 		open_item(out);
-		add_string(out, "name", w->sources[i].queue->settings->name);
+		add_string(out, "name", w->sources[i].queue->name);
 		add_number(out, "weight", w->sources[i].weight);
 		buf_addc(out, '}');
 	}
@@ -183,7 +233,7 @@ pool_list(struct broker *b, struct call *call, const struct param *v)
 	(void)v;
 	buf_addc(out, '[');
 	for (i = 0; i < b->n_crews; i++)
-		add_crew(&b->crews[i], out);
+		add_crew(b->crews[i], out);
 	buf_addc(out, ']');
 	call_close_result(call);
 }
@@ -225,23 +275,6 @@ server_info(struct broker *b, struct call *call, const struct param *v)
 	call_close_result(call);
 }
 
-/* The broker's resident memory, from /proc; 0 when it can't be read. */
-static uint64_t
-rss_bytes(void)
-{
-	unsigned long size, resident;
-	FILE *f;
-	int n;
-
-	f = fopen("/proc/self/statm", "re");
-	if (f == NULL)
-		return 0;
-	n = fscanf(f, "%lu %lu", &size, &resident);
-	fclose(f);
-	return n == 2 ? (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE)
-		      : 0;
-}
-
 static void
 server_stats(struct broker *b, struct call *call, const struct param *v)
 {
@@ -251,10 +284,12 @@ server_stats(struct broker *b, struct call *call, const struct param *v)
 	size_t i;
 
 	(void)v;
-	for (i = 0; i < b->catalog.n_queues; i++) {
-		sum.ready += b->catalog.queues[i].count.ready;
-		sum.scheduled += b->catalog.queues[i].count.scheduled;
-		sum.running += b->catalog.queues[i].count.running;
+	for (i = 0; i < b->catalog.n_all_queues; i++) {
+		const struct queue_counts *n = &b->catalog.queues[i]->count;
+
+		sum.ready += n->ready;
+		sum.scheduled += n->scheduled;
+		sum.running += n->running;
 	}
 	store_count(b->store, &kept);
 	out = call_open_result(call);
@@ -278,7 +313,7 @@ server_stats(struct broker *b, struct call *call, const struct param *v)
 	add_number(out, "waiters", b->n_waiters);
 	add_number(out, "kept", kept.n_ended);
 	add_number(out, "kept_bytes", kept.ended_bytes);
-	add_number(out, "rss_bytes", rss_bytes());
+	add_number(out, "rss_bytes", rss_bytes(getpid()));
 	buf_addc(out, '}');
 	call_close_result(call);
 }

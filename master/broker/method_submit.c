@@ -37,7 +37,8 @@ on_kept(void *arg, int err)
 		f.retryable = true;
 		call_error(p->call, &f);
 	} else {
-		submit_add_answer(p->task, call_open_result(p->call));
+		submit_add_answer(
+		    p->call->broker, p->task, call_open_result(p->call));
 		call_close_result(p->call);
 	}
 	task_unref(p->task);
@@ -108,7 +109,7 @@ submit_one(struct broker *b, json_t *item, struct buf *answers)
 	} else if (params_read(item, submit_params, SUBMIT_N_PARAMS, v, &f) ==
 		       0 &&
 		   submit_task(b, v, true, &t, &f) == 0) {
-		submit_add_answer(t, answers);
+		submit_add_answer(b, t, answers);
 		return;
 	}
 	buf_adds(answers, "{\"error\":");
@@ -164,9 +165,9 @@ task_call(struct broker *b, struct call *call, const struct param *v)
 
 const struct method method_submit_table[] = {
     {"task.submit", CLASS_SUBMIT, submit_params, SUBMIT_N_PARAMS,
-	"{id, state, duplicate}", task_submit},
+	"{id, state, duplicate, maybe warning}", task_submit},
     {"task.submit_many", CLASS_SUBMIT, many_params, N(many_params),
-	"[{id, state, duplicate} | {error}], in the order of tasks",
+	"[what task.submit gives | {error}], in the order of tasks",
 	task_submit_many},
     {"task.call", CLASS_SUBMIT, submit_params, SUBMIT_N_PARAMS + 1,
 	"the task when it has succeeded; error -32020 when it failed",

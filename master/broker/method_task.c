@@ -177,7 +177,7 @@ read_filter(const struct broker *b, const struct param *v,
 		return -EINVAL;
 	}
 	if (v[1].given) {
-		out->queue = catalog_find_queue(&b->catalog, v[1].text);
+		out->queue = catalog_find_any_queue(&b->catalog, v[1].text);
 		if (out->queue == NULL)
 			return submit_no_queue(b, v[1].text, f);
 	}

@@ -36,8 +36,12 @@ void
 ready_restore(struct ready *r, struct task *t)
 {
 	struct task_list *list = &r->by_priority[t->priority];
-	struct task *other;
+	struct task *other = TAILQ_LAST(list, task_list);
 
+	if (other == NULL || other->seq < t->seq) {
+		ready_push(r, t);
+		return;
+	}
 	/* What was running is older than nearly all that waits. */
 	TAILQ_FOREACH(other, list, entry) {
 		if (other->seq > t->seq)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "ipc/json.h"
+#include "master/broker/flap.h"
 #include "master/broker/life.h"
 #include "master/broker/task_json.h"
 
@@ -210,7 +211,9 @@ static void
 on_timeout(struct ev_loop *loop, struct ev_timer *timer, int revents)
 {
 	struct waiter *w = timer->data;
+	char flap[FLAP_SIZE];
 	struct fault f;
+	bool flaps;
 
 	(void)loop;
 	(void)revents;
@@ -218,8 +221,9 @@ on_timeout(struct ev_loop *loop, struct ev_timer *timer, int revents)
 		answer(w);
 		return;
 	}
-	fault_set(&f, RPC_TIMED_OUT, "task %llu has not ended in time",
-	    (unsigned long long)w->links[0].id);
+	flaps = flap_describe(w->broker, w->links[0].task, flap);
+	fault_set(&f, RPC_TIMED_OUT, "task %llu has not ended in time%s%s",
+	    (unsigned long long)w->links[0].id, flaps ? "; " : "", flap);
 	f.retryable = true;
 	f.id = w->links[0].id;
 	refuse(w, &f);
@@ -323,6 +327,64 @@ result_wait(struct broker *b, struct call *call, const uint64_t *ids, size_t n,
 		}
 	}
 	check(w);
+}
+
+void
+result_save(struct waiter *w, struct result_state *out)
+{
+	assert(w->n_lookups == 0);
+	out->is_call = w->is_call;
+	out->any = w->any;
+	out->n = w->n;
+	out->deadline.ns = 0;
+	if (ev_is_active(&w->timer))
+		out->deadline = mono_add_ms(mono_now(),
+		    (int64_t)(ev_timer_remaining(w->broker->loop, &w->timer) *
+			      1e3));
+}
+
+uint64_t
+result_save_id(const struct waiter *w, size_t i, struct task **ended_out)
+{
+	*ended_out = w->links[i].linked ? NULL : w->links[i].task;
+	return w->links[i].id;
+}
+
+int
+result_restore(struct broker *b, struct call *call,
+    const struct result_state *s, const uint64_t *ids,
+    struct task *const *ended)
+{
+	int64_t wait_ms = mono_until_ms(mono_now(), s->deadline);
+	struct waiter *w;
+	struct task *t;
+	size_t i;
+
+	w = waiter_new(b, call, s->n);
+	if (w == NULL)
+		return -ENOMEM;
+	w->is_call = s->is_call;
+	w->any = s->any;
+	if (s->deadline.ns == 0)
+		wait_ms = -1;
+	else if (wait_ms < 0)
+		wait_ms = 0;
+	start_timer(w, wait_ms);
+	for (i = 0; i < s->n; i++) {
+		w->links[i].waiter = w;
+		w->links[i].id = ids[i];
+		t = ended[i] == NULL ? life_find(b, ids[i]) : NULL;
+		if (t != NULL) {
+			link_task(w, i, t);
+		} else if (ended[i] != NULL) {
+			w->links[i].task = task_ref(ended[i]);
+			w->n_ended++;
+		} else {
+			release(w);
+			return -ENOENT;
+		}
+	}
+	return 0;
 }
 
 void

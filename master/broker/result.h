@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ipc/clock.h"
 #include "master/broker/broker.h"
 #include "master/broker/conn.h"
 
@@ -37,6 +38,32 @@ void result_ended(struct broker *b, struct task *t);
 
 /* The client of this waiter is gone: free it. */
 void result_drop(struct waiter *w);
+
+/* A waiter as it is handed over, without what it waits for. */
+struct result_state {
+	bool is_call, any;
+	struct mono deadline; /* ns 0: none */
+	size_t n;             /* ids */
+};
+
+/* Look at a waiter that no look-up will come back to. */
+void result_save(struct waiter *w, struct result_state *out);
+
+/*
+ * Look at one of its ids, i < n.  *ended_out is the task once it has ended,
+ * lent, which nobody else may still know; NULL: it has not.
+ */
+uint64_t result_save_id(
+    const struct waiter *w, size_t i, struct task **ended_out);
+
+/*
+ * Let call wait for its n ids again; ended[i] is the task of ids[i] if it has
+ * ended.  Both are borrowed.  -ENOENT: a task is not there.  -ENOMEM.  The
+ * caller keeps the call then.
+ */
+int result_restore(struct broker *b, struct call *call,
+    const struct result_state *s, const uint64_t *ids,
+    struct task *const *ended);
 
 /* The broker leaves: answer everybody who still waits with an error. */
 void result_refuse_all(struct broker *b);

@@ -4,7 +4,10 @@
  *
  * What becomes of the tasks of a worker that died:
  *
+ *   a stop or a reload has cut it           none of them is to blame
  *   the one that was over its time limit   an attempt more, its siblings none
+ *   the worker named the culprit           an attempt and a crash more, its
+ *                                          siblings none
  *   it was alone, and crashed              guilty: an attempt and a crash more
  *   (unless the worker had not read it)
  *   it was a suspect (alone by design)     guilty as well
@@ -16,24 +19,66 @@
  */
 #include "master/broker/roster.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ipc/log.h"
 #include "master/broker/chan.h"
 #include "master/broker/life.h"
+#include "master/broker/reconfigure.h"
 
 #define IDS_TOLD 16 /* tasks named in a log line */
 
-static void
-on_hello(struct chan *c)
+/* The skills of a worker by its hello.  -EINVAL: that is no list of names. */
+static int
+read_skills(json_t *names, struct skills **out)
+{
+	size_t i, n = json_array_size(names);
+	const char **list;
+	json_t *item;
+	int r = 0;
+
+	if (!json_is_array(names))
+		return -EINVAL;
+	list = calloc(n + 1, sizeof(*list));
+	if (list == NULL)
+		return -ENOMEM;
+	json_array_foreach(names, i, item) {
+		list[i] = json_string_value(item);
+		if (list[i] == NULL)
+			r = -EINVAL;
+	}
+	if (r == 0 && (*out = skills_new(list, n, NULL, 0)) == NULL)
+		r = -ENOMEM;
+	free(list);
+	return r;
+}
+
+static int
+on_hello(struct chan *c, json_t *names)
 {
 	struct broker *b = c->crew->broker;
+	struct shift *s = c->crew->main;
+	struct skills *skills;
+	int r;
 
+	if (names != NULL) {
+		r = read_skills(names, &skills);
+		if (r < 0)
+			return r;
+		r = reconfigure_shift(b, c->crew, skills, &s);
+		skills_unref(skills);
+		if (r < 0)
+			return r;
+	}
+	chan_set_shift(c, s);
 	(void)ctl_send(
 	    &b->ctl, -1, "worker.hello", "{s:i}", "pid", (int)c->pid);
+	return 0;
 }
 
 /* A run has ended: has the worker had its share? */
@@ -47,14 +92,12 @@ count_run(struct chan *c)
 		(void)ctl_send(
 		    &b->ctl, -1, "worker.served", "{s:i}", "pid", (int)c->pid);
 	}
-	if (c->retire_after > 0 && c->n_done >= c->retire_after &&
+	if (c->retire_after > 0 && c->n_done >= c->retire_after && !c->worn &&
 	    c->state == CHAN_UP && b->phase == BROKER_SERVING) {
-		log_info("worker %s/%u has done %llu tasks: replaced",
-		    c->crew->settings->name, c->number,
-		    (unsigned long long)c->n_done);
-		(void)ctl_send(
-		    &b->ctl, -1, "worker.retired", "{s:i}", "pid", (int)c->pid);
-		chan_pill(c);
+		/* It works on until its successor is there. */
+		c->worn = true;
+		(void)ctl_send(&b->ctl, -1, "worker.recycle", "{s:i,s:s}",
+		    "pid", (int)c->pid, "why", "max_tasks");
 	}
 }
 
@@ -76,7 +119,7 @@ on_failure(struct chan *c, struct task *t, const struct chan_failure *f)
 	t->suspect = false; /* it has answered */
 	if (b->phase >= BROKER_QUITTING) {
 		/* It gave up because it was told to: no failure of its own. */
-		life_requeue(b, t);
+		life_interrupt(b, t);
 		return;
 	}
 	life_fail(b, t, &e, !f->retryable, f->retry_after_ms);
@@ -115,30 +158,26 @@ static const struct chan_ops roster_chan_ops = {
     .on_over = on_over,
 };
 
-static struct crew *
-find_crew(struct broker *b, const char *name)
+struct chan *
+roster_find(const struct broker *b, pid_t pid)
 {
-	size_t i;
-
-	for (i = 0; name != NULL && i < b->n_crews; i++)
-		if (strcmp(b->crews[i].settings->name, name) == 0)
-			return &b->crews[i];
-	return NULL;
-}
-
-static struct chan *
-find_chan(struct broker *b, json_t *msg)
-{
-	pid_t pid = (pid_t)json_integer_value(json_object_get(msg, "pid"));
 	struct chan *c;
 	size_t i;
 
 	for (i = 0; i < b->n_crews; i++)
-		TAILQ_FOREACH(c, &b->crews[i].chans, entry) {
+		TAILQ_FOREACH(c, &b->crews[i]->chans, entry) {
 			if (c->pid == pid && !c->reaped)
 				return c;
 		}
 	return NULL;
+}
+
+/* The worker that an order is about, or NULL. */
+static struct chan *
+find_told(const struct broker *b, json_t *msg)
+{
+	return roster_find(
+	    b, (pid_t)json_integer_value(json_object_get(msg, "pid")));
 }
 
 void
@@ -149,10 +188,11 @@ roster_add(struct broker *b, json_t *msg, int fd)
 	unsigned number;
 	pid_t pid;
 
-	w = find_crew(b, json_string_value(json_object_get(msg, "pool")));
+	w = reconfigure_find_crew(
+	    b, json_string_value(json_object_get(msg, "pool")));
 	number = (unsigned)json_integer_value(json_object_get(msg, "slot"));
 	pid = (pid_t)json_integer_value(json_object_get(msg, "pid"));
-	if (w == NULL || fd < 0 ||
+	if (w == NULL || w->state > CREW_FLAPPING || fd < 0 ||
 	    chan_new(w, &b->group, fd, number, pid, b->settings->max_message,
 		&roster_chan_ops, &c) < 0) {
 		log_error("can't take on worker %u, pid %d", number, (int)pid);
@@ -162,11 +202,22 @@ roster_add(struct broker *b, json_t *msg, int fd)
 	}
 	if (w->n_added++ >= w->settings->n_processes)
 		w->n_restarts++;
+	listener_review(&b->listener);
 	if (w->settings->max_tasks > 0)
 		c->retire_after =
 		    w->settings->max_tasks +
 		    arc4random_uniform(
 			(uint32_t)(w->settings->max_tasks_jitter + 1));
+}
+
+int
+roster_restore(struct crew *w, int fd, const struct chan *like,
+    const struct peer_state *peer, struct chan **out)
+{
+	struct broker *b = w->broker;
+
+	return chan_restore(w, &b->group, fd, b->settings->max_message,
+	    &roster_chan_ops, like, peer, out);
 }
 
 /* Write "1, 2, 3" of the tasks that c has. */
@@ -202,68 +253,96 @@ has_timed_out(const struct chan *c)
 	return false;
 }
 
-/* Decide what becomes of t, taken from worker c that died of `status`. */
+/* How a worker ended, and what is known of why. */
+struct death {
+	const char *status;
+	int signo;
+	bool cut;           /* the master did it, for no fault of any task's */
+	uint64_t task, run; /* of the culprit; 0: not known */
+	bool planned;       /* it was killed for one of its tasks */
+	bool alone;         /* it had one task only, and had read it */
+};
+
 static void
-settle(struct broker *b, struct task *t, bool alone, bool planned, int signo,
-    const char *status)
+settle_timed_out(struct broker *b, struct task *t)
 {
 	char message[128];
 	struct life_error e = {RPC_TIMED_OUT, message, NULL};
 
-	if (t->timed_out) {
-		t->timed_out = false;
-		snprintf(message, sizeof(message),
-		    "over its time limit of %lld ms",
-		    (long long)life_time_limit(t, t->crew));
-		life_fail(b, t, &e, false, -1);
-		return;
-	}
-	if (planned) {
-		life_requeue(b, t);
-		return;
-	}
-	if (t->suspect || (alone && signo != SIGKILL)) {
-		e.code = RPC_INTERNAL_ERROR;
-		snprintf(message, sizeof(message),
-		    "its worker died while running it: %s", status);
-		life_crash(b, t, &e);
-		return;
-	}
-	life_suspect(b, t);
+	t->timed_out = false;
+	snprintf(message, sizeof(message), "over its time limit of %lld ms",
+	    (long long)life_time_limit(t, t->crew));
+	life_fail(b, t, &e, false, -1);
 }
 
 static void
-settle_all(struct broker *b, struct chan *c, int signo, const char *status)
+settle_guilty(struct broker *b, struct task *t, const char *status)
 {
-	/* What it had not even read is not to blame. */
-	bool alone = c->n_running == 1 && !c->peer.reset;
-	bool planned = has_timed_out(c) || b->cutting;
-	struct task *t;
-	char ids[512];
+	char message[128];
+	struct life_error e = {RPC_INTERNAL_ERROR, message, NULL};
 
+	snprintf(message, sizeof(message),
+	    "its worker died while running it: %s", status);
+	life_crash(b, t, &e);
+}
+
+/* Decide what becomes of t, taken from a worker that has died. */
+static void
+settle(struct broker *b, struct task *t, const struct death *d)
+{
+	if (t->timed_out)
+		settle_timed_out(b, t);
+	else if (d->cut)
+		life_interrupt(b, t);
+	else if (d->task != 0 && d->task == t->id && d->run == t->run)
+		settle_guilty(b, t, d->status);
+	else if (d->planned || d->task != 0)
+		life_requeue(b, t);
+	else if (t->suspect || (d->alone && d->signo != SIGKILL))
+		settle_guilty(b, t, d->status);
+	else
+		life_suspect(b, t);
+}
+
+static void
+settle_all(struct broker *b, struct chan *c, struct death *d)
+{
+	struct task *t;
+	char ids[512], culprit[64] = "";
+
+	/* What it had not even read is not to blame. */
+	d->alone = c->n_running == 1 && !c->peer.reset;
+	d->planned = has_timed_out(c);
 	list_tasks(c, ids, sizeof(ids));
+	if (d->task != 0)
+		snprintf(culprit, sizeof(culprit), "; task %llu is to blame",
+		    (unsigned long long)d->task);
 	if (c->n_running > 0)
-		log_warn("worker %s/%u, pid %d, %s; it was running tasks %s",
-		    c->crew->settings->name, c->number, (int)c->pid, status,
-		    ids);
+		log_warn("worker %s/%u, pid %d, %s; it was running tasks %s%s",
+		    c->crew->name, c->number, (int)c->pid, d->status, ids,
+		    culprit);
 	while ((t = chan_take(c)) != NULL)
-		settle(b, t, alone, planned, signo, status);
+		settle(b, t, d);
 }
 
 void
 roster_gone(struct broker *b, json_t *msg)
 {
-	struct chan *c = find_chan(b, msg);
-	const char *status;
-	int signo;
+	const char *status = json_string_value(json_object_get(msg, "status"));
+	struct death d = {
+	    .status = status == NULL ? "gone" : status,
+	    .signo = (int)json_integer_value(json_object_get(msg, "signal")),
+	    .cut = b->cutting || json_is_true(json_object_get(msg, "cut")),
+	    .task = (uint64_t)json_integer_value(json_object_get(msg, "task")),
+	    .run = (uint64_t)json_integer_value(json_object_get(msg, "run")),
+	};
+	struct chan *c = find_told(b, msg);
 
 	if (c == NULL)
 		return;
-	status = json_string_value(json_object_get(msg, "status"));
-	signo = (int)json_integer_value(json_object_get(msg, "signal"));
 	/* Its last answers may still be in the socket. */
 	chan_reaped(c);
-	settle_all(b, c, signo, status == NULL ? "gone" : status);
+	settle_all(b, c, &d);
 	if (c->buried)
 		chan_free(c);
 }
@@ -271,7 +350,7 @@ roster_gone(struct broker *b, json_t *msg)
 void
 roster_retire(struct broker *b, json_t *msg)
 {
-	struct chan *c = find_chan(b, msg);
+	struct chan *c = find_told(b, msg);
 
 	if (c != NULL)
 		chan_pill(c);
@@ -303,20 +382,24 @@ roster_count(const struct broker *b)
 	size_t i;
 
 	for (i = n = 0; i < b->n_crews; i++)
-		n += b->crews[i].n_chans;
+		n += b->crews[i]->n_chans;
 	return n;
 }
 
 void
 roster_clear(struct broker *b)
 {
-	struct chan *c;
+	struct chan *c, *next;
 	size_t i;
 
 	for (i = 0; i < b->n_crews; i++)
-		TAILQ_FOREACH(c, &b->crews[i].chans, entry) {
-			c->reaped =
-			    true; /* on_over frees it at the turn's end */
+		for (c = TAILQ_FIRST(&b->crews[i]->chans); c != NULL;
+		     c = next) {
+			next = TAILQ_NEXT(c, entry);
+			/* on_over frees it at the turn's end */
+			c->reaped = true;
 			peer_close(&c->peer, NULL);
+			if (c->buried)
+				chan_free(c);
 		}
 }

@@ -18,12 +18,19 @@ void roster_add(struct broker *b, json_t *msg, int fd);
 void roster_gone(struct broker *b, json_t *msg);
 void roster_retire(struct broker *b, json_t *msg);
 
+/* Go on with a worker that was handed over; as chan_restore. */
+int roster_restore(struct crew *w, int fd, const struct chan *like,
+    const struct peer_state *peer, struct chan **out);
+
 /*
  * Ask the master to kill a worker, and feed it no more.  at_fault: the worker
  * itself is to blame, and not one of its tasks.
  */
 void roster_kill(
     struct broker *b, struct chan *c, const char *why, bool at_fault);
+
+/* The worker of that pid whose end was not told yet, or NULL. */
+struct chan *roster_find(const struct broker *b, pid_t pid);
 
 /* Give the pill to every worker of a crew. */
 void roster_pill_all(struct crew *w);

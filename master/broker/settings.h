@@ -1,22 +1,28 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * settings.h - what the broker is told at its start
+ * settings.h - what the broker is told to be
  *
- * Everything is borrowed for the broker's life.  Pools and queues are named by
- * their index; limits are in bytes, times in milliseconds.
+ * Read from JSON, at the start as at a reload.  Immutable once loaded, and
+ * counted by reference: a pool that leaves keeps the settings that it was in.
+ * Pools and queues are named by their index; limits are in bytes, times in
+ * milliseconds.
  */
 #ifndef GANGER_BROKER_SETTINGS_H
 #define GANGER_BROKER_SETTINGS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "ipc/log.h"
+
 /* A worker keeps the index of a run in the low bits of its request's id. */
 #define BROKER_THREADS_MAX 256
-/* A set of pools is a bit mask. */
-#define BROKER_POOLS_MAX 64
+#define BROKER_POOLS_MAX   64
+
+#define SETTINGS_WHY_SIZE 256
 
 struct broker_queue_ref {
 	unsigned queue; /* index into broker_settings.queues */
@@ -28,14 +34,16 @@ struct broker_pool_settings {
 	unsigned n_processes;
 	unsigned threads;
 	bool strict; /* order of queues is strict; else weights */
-	const struct broker_queue_ref *refs;
+	bool scales; /* the master follows its load */
+	bool flapping;
+	struct broker_queue_ref *refs;
 	size_t n_refs;
-	const char *const *names; /* the tasks that it can run */
+	const char **names; /* the tasks that it can run */
 	size_t n_names;
-	const char *const *commands; /* those of names that are commands */
+	const char **commands; /* those of names that are commands */
 	size_t n_commands;
-	int64_t timeout_ms; /* 0: none */
-	uint64_t max_tasks; /* a worker is retired after as many; 0: never */
+	int64_t timeout_ms, soft_timeout_ms; /* 0: none */
+	uint64_t max_tasks; /* a worker is replaced after as many; 0: never */
 	uint64_t max_tasks_jitter;
 };
 
@@ -43,8 +51,8 @@ struct broker_queue_settings {
 	const char *name;
 	unsigned priority;
 	unsigned retries;
-	int64_t timeout_ms;  /* 0: none */
-	uint64_t max_queued; /* 0: only the daemon's limit */
+	int64_t timeout_ms, soft_timeout_ms; /* 0: none */
+	uint64_t max_queued;                 /* 0: only the daemon's limit */
 };
 
 /* One entry of an access list. */
@@ -76,13 +84,32 @@ struct broker_settings {
 	uint64_t max_finished; /* bytes that ended tasks may hold */
 	int64_t started_at;    /* wall time, of the daemon */
 	pid_t master_pid;
-	struct broker_shared *shared;
-	const struct broker_pool_settings *pools;
+	enum log_level log_level;
+	enum log_format log_format;
+	struct broker_pool_settings *pools;
 	size_t n_pools;
-	const struct broker_queue_settings *queues;
+	struct broker_queue_settings *queues;
 	size_t n_queues;
-	const struct broker_access *access[BROKER_N_CLASSES];
+	struct broker_access *access[BROKER_N_CLASSES];
 	size_t n_access[BROKER_N_CLASSES];
+	/* Not from the JSON: set by whoever loaded it. */
+	struct broker_shared *shared; /* borrowed; the memory of shared_fd */
+	int shared_fd;                /* borrowed */
+	json_t *root;                 /* owned; the strings above are in it */
+	unsigned refs;
 };
+
+/*
+ * Read settings from len bytes of JSON.  What is not there has its default.
+ * The caller owns the reference *out.  -EINVAL, and why says what is wrong;
+ * -ENOMEM.
+ */
+int settings_load(const char *text, size_t len, struct broker_settings **out,
+    char why[SETTINGS_WHY_SIZE]);
+
+struct broker_settings *settings_ref(struct broker_settings *s);
+
+/* Drop a reference; NULL-safe. */
+void settings_unref(struct broker_settings *s);
 
 #endif

@@ -143,12 +143,8 @@ time_to_keep(const struct memory *m, const struct task *t)
 }
 
 static void
-memory_finish(struct store *s, struct task *t)
+list_ended(struct memory *m, struct task *t)
 {
-	struct memory *m = memory_of(s);
-
-	(void)delay_set(
-	    &m->expiry, &t->timer, mono_add_ms(mono_now(), time_to_keep(m, t)));
 	if (t->answered) {
 		TAILQ_INSERT_TAIL(&m->answered, t, entry);
 		m->n_answered++;
@@ -157,6 +153,16 @@ memory_finish(struct store *s, struct task *t)
 		m->n_kept++;
 	}
 	m->bytes += task_size(t);
+}
+
+static void
+memory_finish(struct store *s, struct task *t)
+{
+	struct memory *m = memory_of(s);
+
+	(void)delay_set(
+	    &m->expiry, &t->timer, mono_add_ms(mono_now(), time_to_keep(m, t)));
+	list_ended(m, t);
 	while (m->n_answered > ANSWERED_MAX)
 		forget(m, TAILQ_FIRST(&m->answered));
 	while (m->bytes > m->limits.max_finished && m->n_answered > 0)
@@ -164,6 +170,60 @@ memory_finish(struct store *s, struct task *t)
 	while (m->bytes > m->limits.max_finished && m->n_kept > 1)
 		forget(m, TAILQ_FIRST(&m->kept));
 	arm(m);
+}
+
+void
+store_memory_set_limits(
+    struct store *s, const struct store_memory_limits *limits)
+{
+	memory_of(s)->limits = *limits;
+}
+
+bool
+store_memory_is_idle(const struct store *s)
+{
+	const struct memory *m = (const struct memory *)s;
+
+	return STAILQ_EMPTY(&m->wishes) && STAILQ_EMPTY(&m->lists);
+}
+
+struct task *
+store_memory_find(struct store *s, uint64_t id)
+{
+	struct memory *m = memory_of(s);
+	struct task key;
+
+	key.id = id;
+	return RB_FIND(task_store_tree, &m->tasks, &key);
+}
+
+struct task *
+store_memory_next_ended(const struct store *s, const struct task *t)
+{
+	const struct memory *m = (const struct memory *)s;
+	struct task *next;
+
+	if (t == NULL)
+		next = TAILQ_FIRST(&m->answered);
+	else
+		next = TAILQ_NEXT(t, entry);
+	if (next == NULL && (t == NULL || t->answered))
+		next = TAILQ_FIRST(&m->kept);
+	return next;
+}
+
+int
+store_memory_restore(struct store *s, struct task *t, struct mono until)
+{
+	struct memory *m = memory_of(s);
+
+	if (memory_put(s, t) < 0)
+		return -ENOMEM;
+	/* memory_put made room: setting can't fail. */
+	(void)delay_set(&m->expiry, &t->timer, until);
+	list_ended(m, t);
+	arm(m);
+	return 0;
 }
 
 static struct wish *

@@ -6,6 +6,7 @@
 #define GANGER_BROKER_STORE_MEMORY_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "master/broker/store.h"
@@ -22,5 +23,30 @@ struct store_memory_limits {
  */
 int store_memory_new(struct ev_loop *loop,
     const struct store_memory_limits *limits, struct store **out);
+
+/* What holds from now on for tasks that end. */
+void store_memory_set_limits(
+    struct store *s, const struct store_memory_limits *limits);
+
+/* True when no outcome is left to be told. */
+bool store_memory_is_idle(const struct store *s);
+
+/* The task of that id, ended or not, or NULL. */
+struct task *store_memory_find(struct store *s, uint64_t id);
+
+/*
+ * Look at the ended tasks in the order in which they are dropped when memory is
+ * short: the one after t, or the first for NULL; NULL at the end.  A task's
+ * timer says until when it is kept.
+ */
+struct task *store_memory_next_ended(
+    const struct store *s, const struct task *t);
+
+/*
+ * Keep t, an ended task of a store that was handed over, until `until`; called
+ * in the order in which they were looked at.  Takes a reference of its own.
+ * -ENOMEM.
+ */
+int store_memory_restore(struct store *s, struct task *t, struct mono until);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "ipc/clock.h"
 #include "ipc/json.h"
+#include "master/broker/flap.h"
 #include "master/broker/life.h"
 
 #define RETRIES_MAX    1000
@@ -29,6 +30,7 @@ enum {
 	P_RUN_AT,
 	P_EXPIRES_MS,
 	P_TIMEOUT_MS,
+	P_SOFT_TIMEOUT_MS,
 	P_RETRIES,
 	P_BACKOFF_MS,
 	P_DURABLE,
@@ -47,6 +49,7 @@ const struct param_def submit_params[SUBMIT_N_PARAMS + 1] = {
     [P_RUN_AT] = {"run_at", PARAM_TIME, false, 0, 0},
     [P_EXPIRES_MS] = {"expires_ms", PARAM_INT, false, 1, TIME_MAX_MS},
     [P_TIMEOUT_MS] = {"timeout_ms", PARAM_INT, false, 0, TIME_MAX_MS},
+    [P_SOFT_TIMEOUT_MS] = {"soft_timeout_ms", PARAM_INT, false, 0, TIME_MAX_MS},
     [P_RETRIES] = {"retries", PARAM_INT, false, 0, RETRIES_MAX},
     [P_BACKOFF_MS] = {"backoff_ms", PARAM_INT, false, 0, TIME_MAX_MS},
     [P_DURABLE] = {"durable", PARAM_BOOL, false, 0, 0},
@@ -68,29 +71,21 @@ add_names(const struct broker *b, struct fault *f)
 	buf_done(&names);
 }
 
-/* Append ", a, b" to the message, as many as fit. */
-static void
-list_in_message(struct fault *f, const char *name, bool first)
-{
-	size_t at = strlen(f->message), left = sizeof(f->message) - at;
-
-	if (strlen(name) + 6 < left)
-		snprintf(
-		    f->message + at, left, "%s%s", first ? "" : ", ", name);
-	else if (left > 4 && strcmp(f->message + at - 3, "...") != 0)
-		strcpy(f->message + at, "...");
-}
-
 int
 submit_no_name(const struct broker *b, const char *name, struct fault *f)
 {
+	bool first = true;
 	size_t i;
 
 	fault_set(
 	    f, RPC_NO_SUCH_NAME, "no such task name \"%s\"; there are: ", name);
 	f->param = "name";
-	for (i = 0; i < b->catalog.n_kinds; i++)
-		list_in_message(f, b->catalog.kinds[i].name, i == 0);
+	for (i = 0; i < b->catalog.n_kinds; i++) {
+		if (!catalog_has_kind(&b->catalog, b->catalog.kinds[i]))
+			continue;
+		fault_add_choice(f, b->catalog.kinds[i]->name, first);
+		first = false;
+	}
 	add_names(b, f);
 	return -1;
 }
@@ -104,14 +99,19 @@ submit_no_queue(const struct broker *b, const char *name, struct fault *f)
 	    f, RPC_NO_SUCH_NAME, "no such queue \"%s\"; there are: ", name);
 	f->param = "queue";
 	for (i = 0; i < b->catalog.n_queues; i++)
-		list_in_message(f, b->catalog.queues[i].settings->name, i == 0);
+		fault_add_choice(f, b->catalog.queues[i]->name, i == 0);
 	return -1;
 }
 
 static int
-refuse_full(const char *what, struct fault *f)
+refuse_full(const struct broker *b, const struct task *t, const char *what,
+    struct fault *f)
 {
-	fault_set(f, RPC_QUEUE_FULL, "%s is full", what);
+	char flap[FLAP_SIZE];
+	bool flaps = flap_describe(b, t, flap);
+
+	fault_set(
+	    f, RPC_QUEUE_FULL, "%s is full%s%s", what, flaps ? "; " : "", flap);
 	f->retryable = true;
 	f->retry_after_ms = FULL_RETRY_MS;
 	return -1;
@@ -126,15 +126,16 @@ find_place(
 	int r;
 
 	t->kind = catalog_find_kind(&b->catalog, v[P_NAME].text);
-	if (t->kind == NULL)
+	if (t->kind == NULL || !catalog_has_kind(&b->catalog, t->kind))
 		return submit_no_name(b, v[P_NAME].text, f);
 	t->queue = v[P_QUEUE].given
 		       ? catalog_find_queue(&b->catalog, v[P_QUEUE].text)
 		       : catalog_usual_queue(&b->catalog, t->kind);
 	if (t->queue == NULL && v[P_QUEUE].given)
 		return submit_no_queue(b, v[P_QUEUE].text, f);
-	r = t->queue == NULL ? -ENOENT
-			     : catalog_lane(t->queue, t->kind, &t->lane);
+	r = t->queue == NULL
+		? -ENOENT
+		: catalog_lane(&b->catalog, t->queue, t->kind, &t->lane);
 	if (r == -ENOENT) {
 		fault_set(f, RPC_NO_SUCH_NAME,
 		    "no pool that takes from %s%s%s runs \"%s\"",
@@ -151,10 +152,10 @@ find_place(
 	}
 	n = &t->queue->count;
 	if (b->n_waiting >= b->settings->max_queued)
-		return refuse_full("the daemon", f);
+		return refuse_full(b, t, "the daemon", f);
 	if (t->queue->settings->max_queued > 0 &&
 	    n->ready + n->scheduled >= t->queue->settings->max_queued)
-		return refuse_full("the queue", f);
+		return refuse_full(b, t, "the queue", f);
 	return 0;
 }
 
@@ -235,6 +236,7 @@ fill(const struct param *v, bool durable, struct task *t)
 	t->backoff_ms =
 	    v[P_BACKOFF_MS].given ? v[P_BACKOFF_MS].number : BACKOFF_MS;
 	t->timeout_ms = v[P_TIMEOUT_MS].number;
+	t->soft_timeout_ms = v[P_SOFT_TIMEOUT_MS].number;
 	t->durable = v[P_DURABLE].given ? v[P_DURABLE].flag : durable;
 	if (v[P_RESULT_TTL_MS].given)
 		t->result_ttl_ms = v[P_RESULT_TTL_MS].number;
@@ -268,8 +270,9 @@ submit_task(struct broker *b, const struct param *v, bool durable,
 	}
 	fill(v, durable, t);
 	if (b->n_bytes + task_size(t) > b->settings->max_bytes) {
+		refuse_full(b, t, "the daemon's memory (max_bytes)", f);
 		task_unref(t);
-		return refuse_full("the daemon's memory (max_bytes)", f);
+		return -1;
 	}
 	if (life_enter(b, t, delay_ms) < 0) {
 		fault_set(f, RPC_INTERNAL_ERROR, "out of memory");
@@ -283,8 +286,10 @@ submit_task(struct broker *b, const struct param *v, bool durable,
 }
 
 void
-submit_add_answer(const struct task *t, struct buf *out)
+submit_add_answer(const struct broker *b, const struct task *t, struct buf *out)
 {
+	char flap[FLAP_SIZE];
+
 	/* It may have started, even ended, since; what counts is the begin. */
 	buf_adds(out, "{\"id\":");
 	buf_add_uint(out, t->id);
@@ -292,5 +297,10 @@ submit_add_answer(const struct task *t, struct buf *out)
 	buf_adds(out, t->state == TASK_SCHEDULED && t->attempt == 0
 			  ? "scheduled"
 			  : "ready");
-	buf_adds(out, "\",\"duplicate\":false}");
+	buf_adds(out, "\",\"duplicate\":false");
+	if (flap_describe(b, t, flap)) {
+		buf_add_key(out, "warning");
+		buf_add_json_cstr(out, flap);
+	}
+	buf_addc(out, '}');
 }

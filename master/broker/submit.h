@@ -13,7 +13,7 @@
 /*
  * The parameters of a task, and behind them that of task.call alone.
  */
-#define SUBMIT_N_PARAMS 14
+#define SUBMIT_N_PARAMS 15
 extern const struct param_def submit_params[SUBMIT_N_PARAMS + 1];
 
 /*
@@ -24,8 +24,9 @@ extern const struct param_def submit_params[SUBMIT_N_PARAMS + 1];
 int submit_task(struct broker *b, const struct param *v, bool durable,
     struct task **out, struct fault *f);
 
-/* Append {"id", "state", "duplicate"}. */
-void submit_add_answer(const struct task *t, struct buf *out);
+/* Append {"id", "state", "duplicate"}, and "warning" where it can't start. */
+void submit_add_answer(
+    const struct broker *b, const struct task *t, struct buf *out);
 
 /* Say that there is no such queue or task name, and which there are.  -1. */
 int submit_no_queue(const struct broker *b, const char *name, struct fault *f);

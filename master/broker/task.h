@@ -23,6 +23,7 @@ struct crew;
 struct kind;
 struct lane;
 struct queue;
+struct shift;
 struct wait_link;
 
 enum task_state {
@@ -77,19 +78,22 @@ struct task {
 	bool answered;  /* its caller has the result */
 	uint64_t seq;   /* place in the order of what became ready */
 
-	uint32_t attempt; /* attempts used up */
-	uint32_t retries; /* attempts allowed after the first */
-	uint32_t run;     /* fencing token: raised with each start */
-	uint32_t crashes; /* workers that it is proven to have killed */
+	uint32_t attempt;     /* attempts used up */
+	uint32_t retries;     /* attempts allowed after the first */
+	uint32_t run;         /* fencing token: raised with each start */
+	uint32_t crashes;     /* workers that it is proven to have killed */
+	uint32_t interrupted; /* runs that a stop or a reload has cut */
 	int64_t backoff_ms;
-	int64_t timeout_ms;    /* 0: the queue's or pool's, or none */
+	/* 0: the queue's or pool's, or none. */
+	int64_t timeout_ms, soft_timeout_ms;
 	int64_t result_ttl_ms; /* -1: the daemon's */
 
 	/* Wall-clock times in ms; 0: not so far. */
 	int64_t submitted_at, run_at, started_at, finished_at;
-	bool run_at_is_wall; /* run_at was named by the client */
-	struct mono expires; /* ns 0: never */
-	struct mono due;     /* of a scheduled task; a running one's limit */
+	bool run_at_is_wall;  /* run_at was named by the client */
+	struct mono expires;  /* ns 0: never */
+	struct mono due;      /* of a scheduled task; a running one's limit */
+	struct mono ready_at; /* since when it has been ready, if it is */
 
 	char *args;       /* owned JSON text; NULL: null */
 	char *meta;       /* owned JSON text, or NULL */
@@ -99,10 +103,11 @@ struct task {
 	size_t n_charged; /* its size when it entered */
 	struct task_progress progress;
 
-	struct chan *chan; /* borrowed while running */
-	unsigned run_slot; /* its place in chan->runs */
-	struct crew *crew; /* borrowed; the pool that ran it last, or NULL */
-	unsigned worker;   /* number of the worker that ran it last */
+	struct chan *chan;   /* borrowed while running */
+	unsigned run_slot;   /* its place in chan->runs */
+	struct crew *crew;   /* borrowed; the pool that ran it last, or NULL */
+	unsigned worker;     /* number of the worker that ran it last */
+	struct shift *shift; /* borrowed; whose suspect it is, in its place */
 
 	struct delay_node timer; /* state decides what is due */
 	LIST_HEAD(, wait_link) waiters;
@@ -140,6 +145,14 @@ static inline bool
 task_is_final(const struct task *t)
 {
 	return task_state_is_final(t->state);
+}
+
+/* True when it is ready, runs, or waits to be run again. */
+static inline bool
+task_is_live(const struct task *t)
+{
+	return t->state == TASK_READY || t->state == TASK_RUNNING ||
+	       (t->state == TASK_SCHEDULED && t->run > 0);
 }
 
 /* "ready", …; and back: -1 for a word that is no state. */

@@ -63,7 +63,7 @@ task_add_json(const struct task *t, struct buf *out)
 	buf_adds(out, ",\"name\":");
 	buf_add_json_cstr(out, t->kind->name);
 	buf_adds(out, ",\"queue\":");
-	buf_add_json_cstr(out, t->queue->settings->name);
+	buf_add_json_cstr(out, t->queue->name);
 	buf_adds(out, ",\"state\":");
 	buf_add_json_cstr(out, task_state_name(t->state));
 	buf_adds(out, ",\"priority\":");
@@ -74,6 +74,14 @@ task_add_json(const struct task *t, struct buf *out)
 					   t->state == TASK_SUCCEEDED));
 	buf_adds(out, ",\"run\":");
 	buf_add_uint(out, t->run);
+	if (t->interrupted > 0) {
+		buf_add_key(out, "interrupted");
+		buf_add_uint(out, t->interrupted);
+	}
+	if (t->crashes > 0) {
+		buf_add_key(out, "crashes");
+		buf_add_uint(out, t->crashes);
+	}
 	add_text(out, "args", t->args);
 	add_outcome(t, out);
 	if (t->progress.told)
@@ -88,12 +96,12 @@ task_add_json(const struct task *t, struct buf *out)
 	if (t->crew != NULL) {
 		buf_add_key(out, "worker");
 		buf_addc(out, '"');
-		buf_adds(out, t->crew->settings->name);
+		buf_adds(out, t->crew->name);
 		buf_addc(out, '/');
 		buf_add_uint(out, t->worker);
 		buf_addc(out, '"');
 		buf_add_key(out, "pool");
-		buf_add_json_cstr(out, t->crew->settings->name);
+		buf_add_json_cstr(out, t->crew->name);
 	}
 	buf_addc(out, '}');
 }

@@ -13,46 +13,62 @@
 
 #include "master/supervisor/config_account.h"
 #include "master/supervisor/config_field.h"
+#include "master/supervisor/config_ids.h"
 #include "master/supervisor/config_key.h"
 #include "master/supervisor/config_mistake.h"
 #include "master/supervisor/config_parse.h"
 #include "master/supervisor/config_pool.h"
 #include "master/supervisor/config_read.h"
 
-/* Fill t from the file and the overrides, all of which are looked at. */
+/* Where a configuration comes from. */
+struct source {
+	const char *path;               /* NULL: no file */
+	const struct config_text *text; /* instead of the file's; or NULL */
+	const char *const *overrides;
+	size_t n_overrides;
+};
+
+/* Fill t from the source; all overrides are looked at. */
 static int
-parse(struct config_tree *t, const char *path, const char *const *overrides,
-    size_t n_overrides)
+parse(struct config_tree *t, const struct source *s)
 {
 	size_t i;
 	int r;
 
-	r = path == NULL ? 0 : config_tree_read(t, path);
-	for (i = 0; i < n_overrides && (r == 0 || r == -EINVAL); i++)
-		if (config_tree_override(t, overrides[i]) == -ENOMEM)
+	r = 0;
+	if (s->text != NULL)
+		r = config_tree_parse(t, s->path, s->text->text, s->text->len);
+	else if (s->path != NULL)
+		r = config_tree_read(t, s->path);
+	for (i = 0; i < s->n_overrides && (r == 0 || r == -EINVAL); i++)
+		if (config_tree_override(t, s->overrides[i]) == -ENOMEM)
 			r = -ENOMEM;
 	return r;
 }
 
 /* Fill c, which is zero. */
 static int
-load(struct config *c, const char *path, const char *const *overrides,
-    size_t n_overrides, struct config_mistakes *m, struct config_tree *t)
+fill(struct config *c, const struct source *s, struct config_mistakes *m,
+    struct config_tree *t)
 {
 	int r;
 
-	if (path != NULL) {
-		c->path = strdup(path);
+	if (s->path != NULL) {
+		c->path = strdup(s->path);
 		if (c->path == NULL)
 			return -ENOMEM;
 	}
-	r = parse(t, path, overrides, n_overrides);
-	return r < 0 ? r : config_read(c, t, m);
+	c->lookup = s->text == NULL || s->text->ids == NULL;
+	r = parse(t, s);
+	if (r == 0)
+		r = config_read(c, t, m);
+	if (r == 0 && s->text != NULL && !c->lookup && m->n == 0)
+		r = config_ids_take(c, s->text->ids);
+	return r;
 }
 
-int
-config_load(const char *path, const char *const *overrides, size_t n_overrides,
-    struct config **out, struct buf *mistakes_out)
+static int
+load(const struct source *s, struct config **out, struct buf *mistakes_out)
 {
 	struct config_mistakes m;
 	struct config_tree *t;
@@ -64,7 +80,7 @@ config_load(const char *path, const char *const *overrides, size_t n_overrides,
 	c = calloc(1, sizeof(*c));
 	r = c == NULL ? -ENOMEM : config_tree_new(&m, &t);
 	if (r == 0)
-		r = load(c, path, overrides, n_overrides, &m, t);
+		r = fill(c, s, &m, t);
 	if (r == 0)
 		r = m.n > 0 ? -EINVAL : m.error;
 	if (r != -ENOMEM)
@@ -76,6 +92,28 @@ config_load(const char *path, const char *const *overrides, size_t n_overrides,
 	else
 		*out = c;
 	return r;
+}
+
+int
+config_load(const char *path, const char *const *overrides, size_t n_overrides,
+    struct config **out, struct buf *mistakes_out)
+{
+	const struct source s = {
+	    .path = path,
+	    .overrides = overrides,
+	    .n_overrides = n_overrides,
+	};
+
+	return load(&s, out, mistakes_out);
+}
+
+int
+config_load_text(const struct config_text *text, struct config **out,
+    struct buf *mistakes_out)
+{
+	const struct source s = {.path = text->path, .text = text};
+
+	return load(&s, out, mistakes_out);
 }
 
 void
@@ -116,6 +154,12 @@ config_find_queue(const struct config *c, const char *name)
 		if (strcmp(c->queues[i].name, name) == 0)
 			return &c->queues[i];
 	return NULL;
+}
+
+bool
+config_pool_scales(const struct config_pool *pool)
+{
+	return pool->min_processes < pool->max_processes;
 }
 
 struct config_account

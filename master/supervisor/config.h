@@ -10,9 +10,11 @@
 #ifndef GANGER_SUPERVISOR_CONFIG_H
 #define GANGER_SUPERVISOR_CONFIG_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "ipc/buf.h"
@@ -24,6 +26,9 @@
 /* An id that is not set. */
 #define CONFIG_NO_UID ((uid_t)-1)
 #define CONFIG_NO_GID ((gid_t)-1)
+
+/* A umask that is not set: the process keeps the master's. */
+#define CONFIG_NO_UMASK ((mode_t)-1)
 
 enum config_drain { CONFIG_DRAIN_RUNNING, CONFIG_DRAIN_ALL };
 enum config_order { CONFIG_ORDER_WEIGHTS, CONFIG_ORDER_STRICT };
@@ -72,10 +77,40 @@ struct config_take {
 	unsigned weight; /* 1 to 1000 */
 };
 
+/* The resource limits that a pool can set. */
+enum config_rlimit_kind {
+	CONFIG_RLIMIT_AS,
+	CONFIG_RLIMIT_CORE,
+	CONFIG_RLIMIT_CPU,
+	CONFIG_RLIMIT_DATA,
+	CONFIG_RLIMIT_FSIZE,
+	CONFIG_RLIMIT_MEMLOCK,
+	CONFIG_RLIMIT_NOFILE,
+	CONFIG_RLIMIT_NPROC,
+	CONFIG_RLIMIT_STACK,
+	CONFIG_N_RLIMITS
+};
+
+/* Soft and hard limit alike. */
+struct config_rlimit {
+	bool set;     /* false: the process keeps the master's */
+	rlim_t value; /* of set: bytes, a count, seconds; or RLIM_INFINITY */
+};
+
+/* The processors that a process may run on. */
+struct config_cpus {
+	cpu_set_t set;
+	unsigned n; /* in the set; 0: as the master */
+};
+
 struct config_pool {
 	char *name;
 	unsigned processes; /* at least 1; "auto" is counted already */
 	bool processes_auto;
+	/* Both 0: always `processes`.  Else 1 <= min <= processes <= max, and
+	 * that many are kept as the load asks for. */
+	unsigned min_processes, max_processes;
+	int64_t idle_timeout_ms;  /* without need of a process: one fewer */
 	unsigned threads;         /* of each process; at least 1 */
 	struct config_take *take; /* in file order, which is that of strict */
 	size_t n_take;            /* at least 1 */
@@ -90,22 +125,32 @@ struct config_pool {
 	int nice;
 	/* With no user of its own, that of the whole daemon. */
 	struct config_account account;
-	int64_t boot_timeout_ms; /* from fork to hello; 0: none */
-	int64_t timeout_ms;      /* of a task that names none; 0: none */
-	uint64_t max_tasks;      /* a worker retires after so many; 0: never */
+	int64_t boot_timeout_ms;      /* from fork to hello; 0: none */
+	int64_t heartbeat_timeout_ms; /* of a main loop that works; 0: none */
+	int64_t timeout_ms;           /* of a task that names none; 0: none */
+	int64_t soft_timeout_ms;      /* likewise; at most timeout_ms if set */
+	uint64_t max_tasks; /* a worker retires after so many; 0: never */
 	uint64_t max_tasks_jitter; /* and up to so many more */
+	uint64_t
+	    max_memory; /* resident bytes; over them it retires; 0: never */
+	mode_t umask;   /* CONFIG_NO_UMASK: the master's */
+	struct config_cpus cpus;
+	bool no_new_privs;
+	struct config_rlimit rlimits[CONFIG_N_RLIMITS];
 };
 
 struct config_queue {
 	char *name;
-	unsigned priority;   /* 0 to 9, of a task that names none */
-	unsigned retries;    /* of a task that names none */
-	int64_t timeout_ms;  /* of a task that names none; 0: the pool's */
-	uint64_t max_queued; /* 0: only the limit of all queues */
+	unsigned priority;       /* 0 to 9, of a task that names none */
+	unsigned retries;        /* of a task that names none */
+	int64_t timeout_ms;      /* of a task that names none; 0: the pool's */
+	int64_t soft_timeout_ms; /* likewise; at most timeout_ms if set */
+	uint64_t max_queued;     /* 0: only the limit of all queues */
 };
 
 struct config {
-	char *path; /* the file that was read; NULL: none */
+	char *path;  /* the file that was read; NULL: none */
+	bool lookup; /* names of accounts are looked up while it is loaded */
 	char *socket;
 	mode_t socket_mode;
 	char *socket_group; /* NULL: as the process's group makes it */
@@ -116,6 +161,9 @@ struct config {
 	enum log_format log_format;
 	char *log_file; /* "-": standard error */
 	int64_t graceful_timeout_ms;
+	/* A worker that a reload replaces has so long for its tasks; 0: as long
+	 * as they take. */
+	int64_t reload_timeout_ms;
 	enum config_drain drain;
 	uint64_t max_message; /* bytes of a line */
 	unsigned max_clients;
@@ -151,6 +199,23 @@ struct config {
 int config_load(const char *path, const char *const *overrides,
     size_t n_overrides, struct config **out, struct buf *mistakes_out);
 
+/* A configuration as text, which may have been made by another process. */
+struct config_text {
+	const char *path; /* becomes that of the configuration; may be NULL */
+	const char *text; /* of config_print */
+	size_t len;
+	const char *ids; /* of config_ids_print; NULL: look the names up */
+};
+
+/*
+ * The same from text: loading it gives a configuration equal to the one that
+ * was printed.  With ids, nothing is asked of the system's account databases,
+ * which may take their time.  -EINVAL as above, and when the ids are not those
+ * of the text.
+ */
+int config_load_text(const struct config_text *text, struct config **out,
+    struct buf *mistakes_out);
+
 /* Free *cp and set it to NULL.  *cp may be NULL. */
 void config_free(struct config **cp);
 
@@ -159,6 +224,9 @@ const struct config_pool *config_find_pool(
     const struct config *c, const char *name);
 const struct config_queue *config_find_queue(
     const struct config *c, const char *name);
+
+/* True when the number of the pool's processes follows the load. */
+bool config_pool_scales(const struct config_pool *pool);
 
 /*
  * The account of a pool's workers, or with NULL of the broker: the pool's own

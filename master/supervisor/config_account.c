@@ -29,15 +29,15 @@ complain(struct cfg_t *section, const char *key, const char *what,
 }
 
 void
-config_account_resolve(
-    struct config_account *a, struct cfg_t *section, struct config_mistakes *m)
+config_account_resolve(const struct config *c, struct config_account *a,
+    struct cfg_t *section, struct config_mistakes *m)
 {
 	const struct passwd *pw;
 	const struct group *gr;
 
 	a->uid = CONFIG_NO_UID;
 	a->gid = CONFIG_NO_GID;
-	if (a->user != NULL) {
+	if (c->lookup && a->user != NULL) {
 		pw = getpwnam(a->user);
 		if (pw != NULL) {
 			a->uid = pw->pw_uid;
@@ -46,7 +46,7 @@ config_account_resolve(
 			complain(section, "user", "user", m);
 		}
 	}
-	if (a->group != NULL) {
+	if (c->lookup && a->group != NULL) {
 		gr = getgrnam(a->group);
 		if (gr != NULL)
 			a->gid = gr->gr_gid;
@@ -62,7 +62,7 @@ config_account_resolve_socket(
 	const struct group *gr;
 
 	c->socket_gid = CONFIG_NO_GID;
-	if (c->socket_group == NULL)
+	if (c->socket_group == NULL || !c->lookup)
 		return;
 	gr = getgrnam(c->socket_group);
 	if (gr != NULL)
@@ -71,75 +71,84 @@ config_account_resolve_socket(
 		complain(section, "socket_group", "group", m);
 }
 
-/* Fill in kind and id from text.  Returns what is missing, or NULL. */
+static enum config_who_kind
+kind_of(const char *text)
+{
+	if (strcmp(text, "*") == 0)
+		return CONFIG_WHO_ALL;
+	return *text == '@' ? CONFIG_WHO_GROUP : CONFIG_WHO_USER;
+}
+
+/* Fill in the id.  Returns what is missing, or NULL. */
 static const char *
-resolve_who(struct config_who *who, const char *text)
+resolve_who(struct config_who *who)
 {
 	const struct passwd *pw;
 	const struct group *gr;
 	int64_t uid;
 
-	who->uid = CONFIG_NO_UID;
-	who->gid = CONFIG_NO_GID;
-	if (strcmp(text, "*") == 0) {
-		who->kind = CONFIG_WHO_ALL;
+	if (who->kind == CONFIG_WHO_ALL)
 		return NULL;
-	}
-	if (*text == '@') {
-		who->kind = CONFIG_WHO_GROUP;
-		gr = getgrnam(text + 1);
+	if (who->kind == CONFIG_WHO_GROUP) {
+		gr = getgrnam(who->text + 1);
 		if (gr == NULL)
 			return "group";
 		who->gid = gr->gr_gid;
 		return NULL;
 	}
-	who->kind = CONFIG_WHO_USER;
-	pw = getpwnam(text);
+	pw = getpwnam(who->text);
 	if (pw != NULL) {
 		who->uid = pw->pw_uid;
 		return NULL;
 	}
-	if (value_parse_number(text, 0, UID_LAST, &uid) < 0)
+	if (value_parse_number(who->text, 0, UID_LAST, &uid) < 0)
 		return "user";
 	who->uid = (uid_t)uid;
 	return NULL;
 }
 
-static int
-add_who(struct config_access *a, const char *text, const char **missing_out)
+static struct config_who *
+add_who(struct config_access *a, const char *text)
 {
 	struct config_who *who;
 
 	who = &a->list[a->n];
 	who->text = strdup(text);
 	if (who->text == NULL)
-		return -ENOMEM;
+		return NULL;
 	a->n++;
-	*missing_out = resolve_who(who, text);
-	return 0;
+	who->kind = kind_of(text);
+	who->uid = CONFIG_NO_UID;
+	who->gid = CONFIG_NO_GID;
+	return who;
 }
 
 int
-config_access_read(struct config_access *a, struct cfg_t *section,
-    const char *key, const char *fallback, struct config_mistakes *m)
+config_access_read(struct config *c, const struct config_key *k,
+    struct cfg_t *section, struct config_mistakes *m)
 {
 	const struct config_word *w;
+	struct config_access *a;
+	struct config_who *who;
 	const char *missing;
 	size_t i, n;
 	bool given;
 
-	given = config_section_has(section, key);
-	n = given ? config_word_count(section, key) : fallback != NULL;
+	a = (void *)((char *)c + k->offset);
+	given = config_section_has(section, k->name);
+	n = given ? config_word_count(section, k->name) : k->fallback != NULL;
 	a->list = calloc(n + 1, sizeof(*a->list));
 	if (a->list == NULL)
 		return -ENOMEM;
 	for (i = 0; i < n; i++) {
-		w = config_word_get(section, key, i);
-		if (add_who(a, w == NULL ? fallback : w->text, &missing) < 0)
+		w = config_word_get(section, k->name, i);
+		who = add_who(a, w == NULL ? k->fallback : w->text);
+		if (who == NULL)
 			return -ENOMEM;
+		missing = c->lookup ? resolve_who(who) : NULL;
 		if (w != NULL && missing != NULL)
 			config_mistakes_add(m, &w->at, "%s: no such %s \"%s\"",
-			    key, missing, w->text);
+			    k->name, missing, w->text);
 	}
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "master/supervisor/config.h"
+#include "master/supervisor/config_limit.h"
 #include "master/supervisor/config_parse.h"
 #include "master/supervisor/config_value.h"
 
@@ -88,6 +89,14 @@ parse_field(const struct config_key *k, const char *text, void *field)
 		return value_parse_bool(text, field);
 	case KEY_MODE:
 		return value_parse_mode(text, field);
+	case KEY_UMASK:
+		return config_limit_parse_umask(text, field);
+	case KEY_CPUS:
+		return config_limit_parse_cpus(text, field);
+	case KEY_LIMIT_SIZE:
+	case KEY_LIMIT_COUNT:
+	case KEY_LIMIT_TIME:
+		return config_limit_parse(k, text, field);
 	case KEY_CHOICE:
 		return value_parse_choice(text, k->choices, field);
 	case KEY_WORDS:
@@ -153,6 +162,34 @@ complain_scaled(const struct config_key *k, const struct config_word *w, int r,
 		    k->name, w->text, form);
 }
 
+/* Tell that w is no resource limit, as r says. */
+static void
+complain_limit(const struct config_key *k, const struct config_word *w, int r,
+    struct config_mistakes *m)
+{
+	struct config_rlimit bound = {.set = true};
+	char min[VALUE_TEXT_SIZE], max[VALUE_TEXT_SIZE];
+	const char *form;
+
+	if (r == -ERANGE) {
+		bound.value = (rlim_t)k->min;
+		config_limit_format(k, &bound, min);
+		bound.value = (rlim_t)k->max;
+		config_limit_format(k, &bound, max);
+		config_mistakes_add(m, &w->at,
+		    "%s: \"%s\" is not from %s to %s", k->name, w->text, min,
+		    max);
+		return;
+	}
+	form = k->type == KEY_LIMIT_SIZE   ? "a size like \"4096\", \"64K\""
+	       : k->type == KEY_LIMIT_TIME ? "seconds like \"90\", \"5m\""
+					   : "a number";
+	config_mistakes_add(m, &w->at,
+	    "%s: \"%s\" is neither \"unlimited\" "
+	    "nor %s",
+	    k->name, w->text, form);
+}
+
 /* Tell what is wrong with the word, on which parse_field failed with r. */
 static void
 complain(const struct config_key *k, const struct config_word *w, int r,
@@ -171,6 +208,11 @@ complain(const struct config_key *k, const struct config_word *w, int r,
 	case KEY_COUNT:
 		complain_number(k, w, m);
 		return;
+	case KEY_LIMIT_SIZE:
+	case KEY_LIMIT_COUNT:
+	case KEY_LIMIT_TIME:
+		complain_limit(k, w, r, m);
+		return;
 	case KEY_CHOICE:
 		complain_choice(k, w, m);
 		return;
@@ -179,6 +221,12 @@ complain(const struct config_key *k, const struct config_word *w, int r,
 		break;
 	case KEY_MODE:
 		what = "is not a mode like \"0660\"";
+		break;
+	case KEY_UMASK:
+		what = "is not a mode like \"0027\"";
+		break;
+	case KEY_CPUS:
+		what = "is not a list of processors like \"0-3,6\"";
 		break;
 	default:
 		what = k->check(w->text);

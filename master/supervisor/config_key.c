@@ -13,6 +13,10 @@
 #define DURATION_MAX (3650 * DAY_MS)
 #define COUNT_MAX    INT64_C(1000000000000)
 #define KIB          INT64_C(1024)
+#define MIB          (KIB * KIB)
+
+#define PROCESSES_MAX 1024
+#define BYTES_MAX     (KIB * MIB * MIB)
 
 /* A row with the field of struct s; further members follow. */
 #define ROW(s, key, kind, field, ...) \
@@ -20,6 +24,11 @@
 		.name = key, .type = kind, \
 		.offset = offsetof(struct s, field), __VA_ARGS__ \
 	}
+
+/* A row of struct config_pool's rlimits. */
+#define RLIMIT_ROW(key, kind, which, least, most) \
+	ROW(config_pool, key, kind, rlimits[CONFIG_RLIMIT_##which], \
+	    .fallback = "", .min = (least), .max = (most), .in_worker = true)
 
 static const char *const log_levels[] = {
     "error", "warn", "info", "debug", NULL};
@@ -57,24 +66,32 @@ check_env(const char *text)
 }
 
 const struct config_key config_keys_top[] = {
-    ROW(config, "socket", KEY_TEXT, socket, .check = check_path),
-    ROW(config, "socket_mode", KEY_MODE, socket_mode, .fallback = "0660"),
-    ROW(config, "socket_group", KEY_TEXT, socket_group, .fallback = ""),
-    ROW(config, "state_dir", KEY_TEXT, state_dir, .check = check_path),
-    ROW(config, "pidfile", KEY_TEXT, pidfile, .check = check_path),
-    ROW(config, "user", KEY_TEXT, account.user, .fallback = ""),
+    ROW(config, "socket", KEY_TEXT, socket, .check = check_path,
+	.needs_restart = true),
+    ROW(config, "socket_mode", KEY_MODE, socket_mode, .fallback = "0660",
+	.needs_restart = true),
+    ROW(config, "socket_group", KEY_TEXT, socket_group, .fallback = "",
+	.needs_restart = true),
+    ROW(config, "state_dir", KEY_TEXT, state_dir, .check = check_path,
+	.needs_restart = true),
+    ROW(config, "pidfile", KEY_TEXT, pidfile, .check = check_path,
+	.needs_restart = true),
+    ROW(config, "user", KEY_TEXT, account.user, .fallback = "",
+	.needs_restart = true),
     ROW(config, "log_level", KEY_CHOICE, log_level, .fallback = "info",
-	.choices = log_levels),
+	.choices = log_levels, .in_worker = true),
     ROW(config, "log_file", KEY_TEXT, log_file, .fallback = "-",
-	.check = check_log_file),
+	.check = check_log_file, .needs_restart = true),
     ROW(config, "log_format", KEY_CHOICE, log_format, .fallback = "text",
-	.choices = log_formats),
+	.choices = log_formats, .in_worker = true),
     ROW(config, "graceful_timeout", KEY_DURATION, graceful_timeout_ms,
 	.fallback = "30s", .max = DURATION_MAX),
+    ROW(config, "reload_timeout", KEY_DURATION, reload_timeout_ms,
+	.fallback = "0", .max = DURATION_MAX),
     ROW(config, "drain", KEY_CHOICE, drain, .fallback = "running",
 	.choices = drains),
     ROW(config, "max_message", KEY_SIZE, max_message, .fallback = "1M",
-	.min = KIB, .max = 64 * KIB * KIB),
+	.min = KIB, .max = 64 * KIB * KIB, .needs_restart = true),
     ROW(config, "max_clients", KEY_UNSIGNED, max_clients, .fallback = "10000",
 	.min = 1, .max = 1000000),
     ROW(config, "max_queued", KEY_UINT64, max_queued, .fallback = "10000000",
@@ -87,7 +104,8 @@ const struct config_key config_keys_top[] = {
 	.max = DURATION_MAX),
     ROW(config, "max_finished", KEY_SIZE, max_finished, .fallback = "64M",
 	.min = KIB * KIB, .max = KIB * KIB * KIB * KIB),
-    ROW(config, "debug_handlers", KEY_BOOL, debug_handlers, .fallback = "no"),
+    ROW(config, "debug_handlers", KEY_BOOL, debug_handlers, .fallback = "no",
+	.in_worker = true),
     {.name = NULL},
 };
 
@@ -100,39 +118,68 @@ const struct config_key config_keys_access[] = {
 
 const struct config_key config_keys_pool[] = {
     ROW(config_pool, "processes", KEY_COUNT, processes, .fallback = "auto",
-	.min = 1, .max = 1024),
+	.min = 1, .max = PROCESSES_MAX),
+    ROW(config_pool, "min_processes", KEY_UNSIGNED, min_processes,
+	.fallback = "0", .max = PROCESSES_MAX),
+    ROW(config_pool, "max_processes", KEY_UNSIGNED, max_processes,
+	.fallback = "0", .max = PROCESSES_MAX),
+    ROW(config_pool, "idle_timeout", KEY_DURATION, idle_timeout_ms,
+	.fallback = "60s", .max = DURATION_MAX),
     ROW(config_pool, "threads", KEY_UNSIGNED, threads, .fallback = "4",
-	.min = 1, .max = 256),
+	.min = 1, .max = 256, .in_worker = true),
     ROW(config_pool, "queues", KEY_OTHER, take, .fallback = "default"),
     ROW(config_pool, "order", KEY_CHOICE, order, .fallback = "weights",
 	.choices = orders),
     ROW(config_pool, "modules", KEY_WORDS, modules,
 	.n_offset = offsetof(struct config_pool, n_modules),
-	.check = check_path),
+	.check = check_path, .in_worker = true),
     ROW(config_pool, "chdir", KEY_TEXT, chdir, .fallback = "",
-	.check = check_path_or_none),
+	.check = check_path_or_none, .in_worker = true),
     ROW(config_pool, "env", KEY_WORDS, env,
-	.n_offset = offsetof(struct config_pool, n_env), .check = check_env),
+	.n_offset = offsetof(struct config_pool, n_env), .check = check_env,
+	.in_worker = true),
     ROW(config_pool, "nice", KEY_INT, nice, .fallback = "0", .min = -20,
-	.max = 19),
-    ROW(config_pool, "user", KEY_TEXT, account.user, .fallback = ""),
-    ROW(config_pool, "group", KEY_TEXT, account.group, .fallback = ""),
+	.max = 19, .in_worker = true),
+    ROW(config_pool, "user", KEY_TEXT, account.user, .fallback = "",
+	.in_worker = true),
+    ROW(config_pool, "group", KEY_TEXT, account.group, .fallback = "",
+	.in_worker = true),
     ROW(config_pool, "boot_timeout", KEY_DURATION, boot_timeout_ms,
 	.fallback = "10s", .max = DURATION_MAX),
+    ROW(config_pool, "heartbeat_timeout", KEY_DURATION, heartbeat_timeout_ms,
+	.fallback = "60s", .max = DURATION_MAX),
     ROW(config_pool, "timeout", KEY_DURATION, timeout_ms, .fallback = "0",
 	.max = DURATION_MAX),
+    ROW(config_pool, "soft_timeout", KEY_DURATION, soft_timeout_ms,
+	.fallback = "0", .max = DURATION_MAX),
     ROW(config_pool, "max_tasks", KEY_UINT64, max_tasks, .fallback = "0",
 	.max = COUNT_MAX),
     ROW(config_pool, "max_tasks_jitter", KEY_UINT64, max_tasks_jitter,
 	.fallback = "0", .max = COUNT_MAX),
+    ROW(config_pool, "max_memory", KEY_SIZE, max_memory, .fallback = "0",
+	.max = BYTES_MAX),
+    ROW(config_pool, "umask", KEY_UMASK, umask, .fallback = "",
+	.in_worker = true),
+    ROW(config_pool, "cpus", KEY_CPUS, cpus, .fallback = "", .in_worker = true),
+    ROW(config_pool, "no_new_privs", KEY_BOOL, no_new_privs, .fallback = "yes",
+	.in_worker = true),
+    RLIMIT_ROW("rlimit_as", KEY_LIMIT_SIZE, AS, MIB, BYTES_MAX),
+    RLIMIT_ROW("rlimit_core", KEY_LIMIT_SIZE, CORE, 0, BYTES_MAX),
+    RLIMIT_ROW("rlimit_cpu", KEY_LIMIT_TIME, CPU, 1, DURATION_MAX / 1000),
+    RLIMIT_ROW("rlimit_data", KEY_LIMIT_SIZE, DATA, MIB, BYTES_MAX),
+    RLIMIT_ROW("rlimit_fsize", KEY_LIMIT_SIZE, FSIZE, 0, BYTES_MAX),
+    RLIMIT_ROW("rlimit_memlock", KEY_LIMIT_SIZE, MEMLOCK, 0, BYTES_MAX),
+    RLIMIT_ROW("rlimit_nofile", KEY_LIMIT_COUNT, NOFILE, 16, COUNT_MAX),
+    RLIMIT_ROW("rlimit_nproc", KEY_LIMIT_COUNT, NPROC, 1, COUNT_MAX),
+    RLIMIT_ROW("rlimit_stack", KEY_LIMIT_SIZE, STACK, 64 * KIB, BYTES_MAX),
     {.name = NULL},
 };
 
 const struct config_key config_keys_command[] = {
     ROW(config_command, "argv", KEY_WORDS, argv,
-	.n_offset = offsetof(struct config_command, n_argv)),
+	.n_offset = offsetof(struct config_command, n_argv), .in_worker = true),
     ROW(config_command, "timeout", KEY_DURATION, timeout_ms, .fallback = "0",
-	.max = DURATION_MAX),
+	.max = DURATION_MAX, .in_worker = true),
     {.name = NULL},
 };
 
@@ -143,7 +190,16 @@ const struct config_key config_keys_queue[] = {
 	.max = 1000),
     ROW(config_queue, "timeout", KEY_DURATION, timeout_ms, .fallback = "0",
 	.max = DURATION_MAX),
+    ROW(config_queue, "soft_timeout", KEY_DURATION, soft_timeout_ms,
+	.fallback = "0", .max = DURATION_MAX),
     ROW(config_queue, "max_queued", KEY_UINT64, max_queued, .fallback = "0",
 	.max = COUNT_MAX),
     {.name = NULL},
 };
+
+bool
+config_key_is_limit(const struct config_key *k)
+{
+	return k->type == KEY_LIMIT_SIZE || k->type == KEY_LIMIT_COUNT ||
+	       k->type == KEY_LIMIT_TIME;
+}

@@ -325,6 +325,36 @@ config_tree_read(struct config_tree *t, const char *path)
 	return t->no_memory ? -ENOMEM : r;
 }
 
+int
+config_tree_parse(
+    struct config_tree *t, const char *name, const char *text, size_t len)
+{
+	char *copy;
+	size_t n;
+	int r;
+
+	r = add_source(t, "", name == NULL ? "" : name, &t->main);
+	if (r < 0)
+		return r;
+	/* Comments are blanked in place. */
+	copy = malloc(len + 1);
+	if (copy == NULL)
+		return -ENOMEM;
+	memcpy(copy, text, len);
+	n = t->m->n;
+	parsing = t;
+	t->current = t->main;
+	t->depth++;
+	r = parse_text(t, t->root, copy, len);
+	t->depth--;
+	t->current = NULL;
+	parsing = NULL;
+	free(copy);
+	if (r < 0 && t->m->n == n)
+		t->no_memory = true;
+	return t->no_memory ? -ENOMEM : r;
+}
+
 static cfg_opt_t *
 find_option(struct cfg_t *section, const char *name, size_t len)
 {

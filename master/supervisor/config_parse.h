@@ -42,6 +42,13 @@ void config_tree_free(struct config_tree **tp);
 int config_tree_read(struct config_tree *t, const char *path);
 
 /*
+ * Read text, len bytes, instead of a file; name, which may be NULL, stands for
+ * the file's in mistakes.  -EINVAL: a mistake of syntax was added.  -ENOMEM.
+ */
+int config_tree_parse(
+    struct config_tree *t, const char *name, const char *text, size_t len);
+
+/*
  * Set a top-level key that takes one value to that of "KEY=VALUE".  -EINVAL: a
  * mistake was added.  -ENOMEM.
  */

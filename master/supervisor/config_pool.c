@@ -15,7 +15,7 @@
 
 #include "ipc/proto.h"
 #include "master/supervisor/config_account.h"
-#include "master/supervisor/config_default.h"
+#include "master/supervisor/config_check.h"
 #include "master/supervisor/config_field.h"
 #include "master/supervisor/config_parse.h"
 #include "master/supervisor/config_value.h"
@@ -41,6 +41,7 @@ add_queue(struct config *c, const char *name, size_t len, struct cfg_t *section,
     struct config_mistakes *m)
 {
 	struct config_queue *q;
+	int r;
 
 	q = reallocarray(c->queues, c->n_queues + 1, sizeof(*q));
 	if (q == NULL)
@@ -51,7 +52,11 @@ add_queue(struct config *c, const char *name, size_t len, struct cfg_t *section,
 	q->name = strndup(name, len);
 	if (q->name == NULL)
 		return -ENOMEM;
-	return config_fields_read(config_keys_queue, section, q, m);
+	r = config_fields_read(config_keys_queue, section, q, m);
+	if (r == 0)
+		config_check_timeouts(
+		    section, q->soft_timeout_ms, q->timeout_ms, m);
+	return r;
 }
 
 /* The index of the queue named by the first len bytes; n_queues: none. */
@@ -239,10 +244,8 @@ read_pool(struct config *c, struct config_pool *p, struct cfg_t *section,
 	r = config_fields_read(config_keys_pool, section, p, m);
 	if (r < 0)
 		return r;
-	p->processes_auto = p->processes == 0;
-	if (p->processes_auto)
-		p->processes = config_default_processes();
-	config_account_resolve(&p->account, section, m);
+	config_check_pool(p, section, m);
+	config_account_resolve(c, &p->account, section, m);
 	r = read_take(c, p, section, m);
 	return r < 0 ? r : read_commands(p, section, m);
 }

@@ -9,8 +9,10 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <string.h>
 
-#include "master/supervisor/config_key.h"
+#include "ipc/json.h"
+#include "master/supervisor/config_limit.h"
 #include "master/supervisor/config_value.h"
 
 struct printer {
@@ -28,17 +30,23 @@ print_indent(struct printer *p)
 		buf_addc(p->out, '\t');
 }
 
+/* Controls, and bytes that are not UTF-8, are written as numbers. */
 static void
 print_quoted(struct printer *p, const char *s)
 {
+	size_t n, left;
+
 	buf_addc(p->out, '"');
-	for (; *s != '\0'; s++) {
+	for (left = strlen(s); left > 0; s += n, left -= n) {
+		n = json_utf8_char(s, left);
 		if (*s == '"' || *s == '\\' || *s == '$')
 			buf_addc(p->out, '\\');
-		if (iscntrl((unsigned char)*s))
+		if (n > 0 && !iscntrl((unsigned char)*s)) {
+			buf_add(p->out, s, n);
+		} else {
 			buf_printf(p->out, "\\x%02x", (unsigned char)*s);
-		else
-			buf_addc(p->out, *s);
+			n = 1;
+		}
 	}
 	buf_addc(p->out, '"');
 }
@@ -143,6 +151,18 @@ print_scaled(struct printer *p, const struct config_key *k, const void *field)
 }
 
 static void
+print_limit(struct printer *p, const struct config_key *k, const void *field)
+{
+	char text[VALUE_TEXT_SIZE];
+
+	if (k->type == KEY_UMASK)
+		config_limit_format_umask(*(const mode_t *)field, text);
+	else
+		config_limit_format(k, field, text);
+	print_quoted(p, text);
+}
+
+static void
 print_value(struct printer *p, const struct config_key *k, const void *base)
 {
 	const void *field;
@@ -170,6 +190,17 @@ print_value(struct printer *p, const struct config_key *k, const void *base)
 	case KEY_MODE:
 		buf_printf(
 		    p->out, "\"%04o\"", (unsigned)*(const mode_t *)field);
+		break;
+	case KEY_UMASK:
+	case KEY_LIMIT_SIZE:
+	case KEY_LIMIT_COUNT:
+	case KEY_LIMIT_TIME:
+		print_limit(p, k, field);
+		break;
+	case KEY_CPUS:
+		buf_addc(p->out, '"');
+		config_limit_format_cpus(field, p->out);
+		buf_addc(p->out, '"');
 		break;
 	case KEY_CHOICE:
 		print_quoted(p, k->choices[*(const unsigned *)field]);
@@ -232,6 +263,15 @@ print_pool(struct printer *p, const struct config_pool *pool)
 		close_section(p);
 	}
 	close_section(p);
+}
+
+void
+config_print_value(
+    const struct config_key *k, const void *base, struct buf *out)
+{
+	struct printer p = {.out = out};
+
+	print_value(&p, k, base);
 }
 
 int

@@ -128,8 +128,7 @@ read_access(const struct reader *rd)
 	section = config_section_get(rd->root, "access", 0);
 	r = 0;
 	for (k = config_keys_access; k->name != NULL && r == 0; k++)
-		r = config_access_read((void *)((char *)rd->c + k->offset),
-		    section, k->name, k->fallback, rd->m);
+		r = config_access_read(rd->c, k, section, rd->m);
 	return r;
 }
 
@@ -145,7 +144,7 @@ read_top(const struct reader *rd)
 		r = read_paths(rd);
 	if (r < 0)
 		return r;
-	config_account_resolve(&c->account, rd->root, rd->m);
+	config_account_resolve(c, &c->account, rd->root, rd->m);
 	config_account_resolve_socket(c, rd->root, rd->m);
 	return read_access(rd);
 }

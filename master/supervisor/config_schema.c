@@ -12,7 +12,7 @@
 
 #include "master/supervisor/config_key.h"
 
-#define KEYS_MAX 32 /* of one section, with those that are added here */
+#define KEYS_MAX 48 /* of one section, with those that are added here */
 
 /* One set of options for libConfuse, ended by its zero. */
 struct options {

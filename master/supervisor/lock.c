@@ -4,6 +4,9 @@
  *
  * The socket has a lock of its own because connecting to it tells nothing while
  * another daemon is still on its way up.
+ *
+ * A pid file may lie in a folder of an unprivileged account while root writes
+ * it: a symbolic link in its place is not followed.
  */
 #include "master/supervisor/lock.h"
 
@@ -11,19 +14,29 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bsd/libutil.h>
 
 #include "ipc/sock.h"
 
+#define PID_TRIES   20 /* for the other one to write its pid */
+#define PID_WAIT_NS (5 * 1000 * 1000)
+
 void
 lock_init(struct lock *l)
 {
+	size_t i;
+
 	memset(l, 0, sizeof(*l));
 	l->dir_fd = -1;
+	for (i = 0; i < LOCK_N_FILES; i++)
+		l->files[i].fd = -1;
 }
 
 /* Make the folder that path lies in. */
@@ -73,82 +86,223 @@ lock_dir(struct lock *l, const struct config *c, struct buf *reason)
 	return 0;
 }
 
-/* Open and lock a pid file; `what` names it in the reason. */
-static int
-lock_file(
-    const char *path, const char *what, struct pidfh **out, struct buf *reason)
+/* Who wrote the file, or 0.  It may be about to. */
+static pid_t
+read_pid(const char *path)
 {
-	struct pidfh *fh;
-	pid_t other = 0;
+	struct timespec wait = {.tv_nsec = PID_WAIT_NS};
+	char text[32];
+	ssize_t n = 0;
+	int fd, tries;
+
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	for (tries = 0; tries < PID_TRIES && n <= 0; tries++) {
+		if (tries > 0)
+			(void)nanosleep(&wait, NULL);
+		n = pread(fd, text, sizeof(text) - 1, 0);
+	}
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return (pid_t)strtol(text, NULL, 10);
+}
+
+/* Open and lock a file that is, or becomes, a plain one; fd or -errno. */
+static int
+open_locked(const char *path)
+{
+	struct stat st;
+	int fd, r;
+
+	fd = flopen(
+	    path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return errno == EWOULDBLOCK ? -EEXIST : -errno;
+	r = fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static int
+write_pid(int fd)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	ssize_t done;
+
+	if (ftruncate(fd, 0) < 0)
+		return -errno;
+	done = pwrite(fd, text, (size_t)n, 0);
+	if (done == n)
+		return 0;
+	return done < 0 ? -errno : -ENOSPC;
+}
+
+/* True if path still names the file that fd is. */
+static bool
+is_named(const char *path, int fd)
+{
+	struct stat named, held;
+
+	return lstat(path, &named) == 0 && fstat(fd, &held) == 0 &&
+	       named.st_dev == held.st_dev && named.st_ino == held.st_ino;
+}
+
+/* Open and lock a file of ours; `what` names it in the reason. */
+static int
+lock_file(struct lock_file *f, const char *what, struct buf *reason)
+{
+	pid_t other;
 	int r;
 
-	r = make_parent(path, 0755, reason);
+	r = make_parent(f->path, 0755, reason);
 	if (r < 0)
 		return r;
-	fh = pidfile_open(path, 0644, &other);
-	if (fh != NULL) {
-		*out = fh;
+	r = open_locked(f->path);
+	if (r >= 0) {
+		f->fd = r;
 		return 0;
 	}
-	r = -errno;
-	if (r == -EEXIST && other > 0)
+	other = r == -EEXIST ? read_pid(f->path) : 0;
+	if (other > 0)
 		buf_printf(reason, "%s: in use by another gangerd, pid %d",
 		    what, (int)other);
-	else if (r == -EEXIST || r == -EAGAIN)
+	else if (r == -EEXIST)
 		buf_printf(reason, "%s: in use by another gangerd", what);
 	else
-		buf_printf(reason, "%s: %s: %s", what, path, strerror(-r));
-	return r == -EAGAIN ? -EEXIST : r;
+		buf_printf(reason, "%s: %s: %s", what, f->path, strerror(-r));
+	return r;
+}
+
+/* Where the files of that configuration are. */
+static void
+set_paths(struct lock *l, const struct config *c)
+{
+	snprintf(l->files[LOCK_PIDFILE].path, PATH_MAX, "%s", c->pidfile);
+	snprintf(l->files[LOCK_SOCKET].path, PATH_MAX, "%s.lock", c->socket);
+}
+
+static int
+lock_socket(struct lock *l, const struct config *c, struct buf *reason)
+{
+	char what[PATH_MAX + 16];
+	int r;
+
+	snprintf(what, sizeof(what), "socket %s", c->socket);
+	r = lock_file(&l->files[LOCK_SOCKET], what, reason);
+	if (r == 0 && sock_is_live(c->socket)) {
+		r = -EEXIST;
+		buf_printf(reason, "%s: another program serves on it", what);
+	}
+	return r;
 }
 
 int
-lock_take(struct lock *l, const struct config *c, struct buf *reason)
+lock_take(struct lock *l, const struct config *c, bool socket_passed,
+    struct buf *reason)
 {
-	char path[PATH_MAX], what[PATH_MAX + 16];
+	char what[PATH_MAX + 16];
 	int r;
 
+	set_paths(l, c);
 	snprintf(what, sizeof(what), "pidfile %s", c->pidfile);
 	/* Its usual place is in there; a failure shows when it is locked. */
 	(void)sock_make_dir(c->state_dir, 0750);
 	/* The pid file first: it knows who the other one is. */
-	r = lock_file(c->pidfile, what, &l->pidfile, reason);
+	r = lock_file(&l->files[LOCK_PIDFILE], what, reason);
+	if (r == 0)
+		r = lock_dir(l, c, reason);
+	if (r == 0 && !socket_passed)
+		r = lock_socket(l, c, reason);
 	if (r < 0)
-		return r;
-	r = lock_dir(l, c, reason);
-	if (r < 0)
-		goto err;
-	snprintf(path, sizeof(path), "%s.lock", c->socket);
-	snprintf(what, sizeof(what), "socket %s", c->socket);
-	r = lock_file(path, what, &l->socket, reason);
-	if (r < 0)
-		goto err;
-	if (sock_is_live(c->socket)) {
-		r = -EEXIST;
-		buf_printf(reason, "%s: another program serves on it", what);
-		goto err;
-	}
-	return 0;
-
-err:
-	lock_release(l);
+		lock_release(l);
 	return r;
 }
 
 int
 lock_write(struct lock *l)
 {
-	if (pidfile_write(l->pidfile) < 0 || pidfile_write(l->socket) < 0)
-		return -errno;
-	return 0;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < LOCK_N_FILES; i++)
+		if (l->files[i].fd >= 0)
+			r = write_pid(l->files[i].fd);
+	return r;
+}
+
+int
+lock_check(struct lock *l, enum lock_which which)
+{
+	struct lock_file *f = &l->files[which];
+	int fd, r;
+
+	if (f->fd < 0 || is_named(f->path, f->fd))
+		return 0;
+	fd = open_locked(f->path);
+	if (fd < 0)
+		return fd;
+	r = write_pid(fd);
+	if (r < 0) {
+		(void)unlink(f->path);
+		close(fd);
+		return r;
+	}
+	close(f->fd);
+	f->fd = fd;
+	return 1;
+}
+
+const char *
+lock_path(const struct lock *l, enum lock_which which)
+{
+	return l->files[which].path;
+}
+
+void
+lock_fds(const struct lock *l, int fds_out[LOCK_N_FDS])
+{
+	size_t i;
+
+	for (i = 0; i < LOCK_N_FILES; i++)
+		fds_out[i] = l->files[i].fd;
+	fds_out[LOCK_N_FILES] = l->dir_fd;
+}
+
+void
+lock_adopt(struct lock *l, const struct config *c, const int fds[LOCK_N_FDS])
+{
+	size_t i;
+
+	set_paths(l, c);
+	for (i = 0; i < LOCK_N_FILES; i++)
+		l->files[i].fd = fds[i];
+	l->dir_fd = fds[LOCK_N_FILES];
+	for (i = 0; i < LOCK_N_FDS; i++)
+		if (fds[i] >= 0)
+			(void)fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+}
+
+/* Unlink before the lock goes: whoever waits for it looks at the name again. */
+static void
+release_file(struct lock_file *f)
+{
+	if (f->fd < 0)
+		return;
+	if (is_named(f->path, f->fd))
+		(void)unlink(f->path);
+	close(f->fd);
 }
 
 void
 lock_release(struct lock *l)
 {
-	if (l->socket != NULL)
-		pidfile_remove(l->socket);
-	if (l->pidfile != NULL)
-		pidfile_remove(l->pidfile);
+	release_file(&l->files[LOCK_SOCKET]);
+	release_file(&l->files[LOCK_PIDFILE]);
 	if (l->dir_fd >= 0)
 		close(l->dir_fd);
 	lock_init(l);

@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include "ipc/log.h"
+#include "master/supervisor/reap.h"
+#include "master/supervisor/stop.h"
 
 void
 signals_block(void)
@@ -60,8 +62,27 @@ on_hup(struct supervisor *sv)
 	if (sv->on_terminal && tcgetattr(STDIN_FILENO, &t) < 0 && errno == EIO)
 		supervisor_stop(sv, SUPERVISOR_GRACEFUL, "the terminal closed");
 	else
-		log_warn("SIGHUP: this version reads its configuration at the "
-			 "start only; restart gangerd to apply a new one");
+		reload_start(sv, "SIGHUP", 0);
+}
+
+/* One worker more, or less, for the default pool. */
+static void
+on_tty(struct supervisor *sv, int by, const char *why)
+{
+	struct pool *p = pool_default(sv);
+
+	if (sv->phase <= SUPERVISOR_SERVING)
+		pool_resize(p, (long)p->n_wanted + by, why);
+}
+
+/* A terminal sends it whenever its window changes: it means nothing then. */
+static void
+on_winch(struct supervisor *sv)
+{
+	if (sv->on_terminal)
+		return;
+	if (sv->phase == SUPERVISOR_SERVING)
+		supervisor_rest(sv, true);
 }
 
 static void
@@ -69,7 +90,8 @@ take(struct supervisor *sv, unsigned signo)
 {
 	switch (signo) {
 	case SIGCHLD:
-		supervisor_reap(sv);
+		reap_run(sv);
+		supervisor_end_if_over(sv);
 		break;
 	case SIGTERM:
 		supervisor_stop(sv, SUPERVISOR_GRACEFUL, "SIGTERM");
@@ -85,6 +107,18 @@ take(struct supervisor *sv, unsigned signo)
 		break;
 	case SIGUSR1:
 		supervisor_reopen_logs(sv);
+		break;
+	case SIGUSR2:
+		upgrade_start(sv, "SIGUSR2", 0);
+		break;
+	case SIGTTIN:
+		on_tty(sv, 1, "SIGTTIN");
+		break;
+	case SIGTTOU:
+		on_tty(sv, -1, "SIGTTOU");
+		break;
+	case SIGWINCH:
+		on_winch(sv);
 		break;
 	default:
 		log_info("SIG%s has no meaning here", sigabbrev_np((int)signo));

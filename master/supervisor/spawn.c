@@ -21,24 +21,32 @@
 #include <bsd/unistd.h>
 
 #include "ipc/log.h"
+#include "master/supervisor/limits.h"
+#include "master/supervisor/notify.h"
+#include "master/supervisor/output.h"
 
-/* Close all descriptors from 3 on but a and b. */
-static void
-close_others(int a, int b)
+static int
+fd_cmp(const void *a, const void *b)
 {
-	unsigned low = (unsigned)(a < b ? a : b);
-	unsigned high = (unsigned)(a < b ? b : a);
-	unsigned from = 3;
+	const int *x = a, *y = b;
 
-	if (low >= from) {
-		if (low > from)
-			(void)close_range(from, low - 1, 0);
-		from = low + 1;
-	}
-	if (high >= from) {
-		if (high > from)
-			(void)close_range(from, high - 1, 0);
-		from = high + 1;
+	return (*x > *y) - (*x < *y);
+}
+
+/* Close all descriptors from 3 on but those n, which are put into order. */
+static void
+close_others(int *keep, size_t n)
+{
+	unsigned from = STDERR_FILENO + 1;
+	size_t i;
+
+	qsort(keep, n, sizeof(*keep), fd_cmp);
+	for (i = 0; i < n; i++) {
+		if (keep[i] < (int)from)
+			continue;
+		if (keep[i] > (int)from)
+			(void)close_range(from, (unsigned)keep[i] - 1, 0);
+		from = (unsigned)keep[i] + 1;
 	}
 	(void)close_range(from, ~0u, 0);
 }
@@ -71,25 +79,48 @@ spawn_take_account(const struct config_account *a)
 	return 0;
 }
 
-static _Noreturn void
-be_child(const struct spawn *s, pid_t master)
+/* Become what its pool says: limits, user, no way back. */
+static void
+take_limits(const struct spawn *s)
 {
-	int r;
+	const char *step;
+	int r = 0;
 
-	(void)setpgid(0, 0);
-	close_others(s->keep_fd, log_fd());
-	close_stdin();
-	setproctitle("%s", s->title);
-	log_set_name(s->title);
-	/* Before the user is left who may lower it. */
-	errno = 0;
-	if (s->nice != 0 && nice(s->nice) == -1 && errno != 0)
-		log_warn("nice %d: %s", s->nice, strerror(errno));
+	/* Before the user is left who may raise them. */
+	if (s->pool != NULL)
+		r = limits_apply(s->pool, &step);
+	if (r < 0) {
+		log_error("%s: %s", step, strerror(-r));
+		exit(EX_NOPERM);
+	}
 	r = spawn_take_account(s->account);
 	if (r < 0) {
 		log_error("can't become its user: %s", strerror(-r));
 		exit(EX_NOPERM);
 	}
+	if (s->pool != NULL && !s->pool->no_new_privs)
+		return;
+	r = limits_drop_privileges();
+	if (r < 0) {
+		log_error("no_new_privs: %s", strerror(-r));
+		exit(EX_NOPERM);
+	}
+}
+
+static _Noreturn void
+be_child(const struct spawn *s, pid_t master)
+{
+	int keep[] = {s->keep_fd, s->shared_fd, log_fd()};
+
+	(void)setpgid(0, 0);
+	if (s->out_fd > 0)
+		(void)output_redirect(s->out_fd);
+	close_others(keep, sizeof(keep) / sizeof(keep[0]));
+	close_stdin();
+	setproctitle("%s", s->title);
+	log_set_name(s->title);
+	notify_clean_env();
+	take_limits(s);
 	/* After setuid, which clears it. */
 	(void)prctl(PR_SET_PDEATHSIG, s->death_signal);
 	if (getppid() != master)

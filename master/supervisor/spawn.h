@@ -12,8 +12,11 @@
 struct spawn {
 	const char *title; /* of the process, and its name in the log */
 	int keep_fd;      /* its channel: all else but 0-2 and the log closes */
+	int shared_fd;    /* and this one, which it inherits; 0: none */
+	int out_fd;       /* becomes its standard output and error; 0: none */
 	int death_signal; /* sent to it when the master dies */
-	int nice;         /* added to its niceness */
+	/* Whose limits it gets; NULL: the broker's. */
+	const struct config_pool *pool;
 	/* Who it becomes, when the master is root; may be NULL. */
 	const struct config_account *account;
 	int (*run)(void *arg); /* its life; returns the exit status */

@@ -9,49 +9,48 @@
  *             to what is left after 1.2 s; the broker has 0.7 s more; then
  *   KILLING   SIGKILL to all
  *
- * A stop is over when no child is left.
+ * When no child is left that is known, what tasks have left behind is killed,
+ * and then the stop is over.
  */
 #include "master/supervisor/stop.h"
 
 #include <signal.h>
 
 #include "ipc/log.h"
+#include "master/supervisor/health.h"
+#include "master/supervisor/reap.h"
 
-#define ABORT_WAIT 1.0 /* s from SIGABRT to a quick stop */
-#define QUICK_WAIT 1.2 /* s from a quick stop to SIGKILL for workers */
-#define LAST_WAIT  0.7 /* s from there to SIGKILL for the broker */
+#define ABORT_WAIT 1000 /* ms from SIGABRT to a quick stop */
+#define QUICK_WAIT 1200 /* ms from a quick stop to SIGKILL for workers */
+#define SWEEP_S    .02  /* s between looks at what is left */
+#define SWEEPS_MAX 50
+#define LAST_WAIT  700 /* ms from there to SIGKILL for the broker */
 
 static void
 signal_workers(struct supervisor *sv, int signo, bool group)
 {
-	size_t i;
+	struct pool *p;
+	struct slot *s;
 
-	for (i = 0; i < sv->n_workers; i++) {
-		if (group)
-			slot_kill_group(&sv->workers[i], signo);
-		else
-			slot_kill(&sv->workers[i], signo);
+	TAILQ_FOREACH(p, &sv->pools, entry) {
+		TAILQ_FOREACH(s, &p->slots, entry) {
+			if (group)
+				slot_kill_group(s, signo);
+			else
+				slot_kill(s, signo);
+		}
 	}
 }
 
-static unsigned
-count_workers(const struct supervisor *sv)
-{
-	unsigned n;
-	size_t i;
-
-	for (i = n = 0; i < sv->n_workers; i++)
-		n += sv->workers[i].pid != 0;
-	return n;
-}
-
 static void
-set_timer(struct supervisor *sv, double seconds)
+on_sweep_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
-	ev_timer_stop(sv->loop, &sv->stop);
-	ev_now_update(sv->loop);
-	ev_timer_set(&sv->stop, seconds, 0.);
-	ev_timer_start(sv->loop, &sv->stop);
+	struct supervisor *sv = w->data;
+
+	(void)loop;
+	(void)revents;
+	sv->n_sweeps++;
+	supervisor_end_if_over(sv);
 }
 
 static void
@@ -73,18 +72,18 @@ enter(struct supervisor *sv)
 	switch (sv->phase) {
 	case SUPERVISOR_GRACEFUL:
 		tell_broker(sv, "graceful");
-		set_timer(sv, (double)sv->config->graceful_timeout_ms / 1000.);
+		deadline_set(&sv->stop, sv->config->graceful_timeout_ms);
 		break;
 	case SUPERVISOR_ABORTING:
 		/* First the word that what they run is not to blame. */
 		tell_broker(sv, "abort");
 		signal_workers(sv, SIGABRT, false);
-		set_timer(sv, ABORT_WAIT);
+		deadline_set(&sv->stop, ABORT_WAIT);
 		break;
 	case SUPERVISOR_QUICK:
 		tell_broker(sv, "quick");
 		signal_workers(sv, SIGTERM, false);
-		set_timer(sv, QUICK_WAIT);
+		deadline_set(&sv->stop, QUICK_WAIT);
 		break;
 	default:
 		signal_workers(sv, SIGKILL, true);
@@ -93,24 +92,22 @@ enter(struct supervisor *sv)
 }
 
 static void
-on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
+on_timer(void *arg)
 {
-	struct supervisor *sv = w->data;
+	struct supervisor *sv = arg;
 
-	(void)loop;
-	(void)revents;
 	if (sv->phase == SUPERVISOR_GRACEFUL) {
 		log_warn("over graceful_timeout: %u workers are aborted",
-		    count_workers(sv));
+		    pool_count_processes(sv));
 		sv->phase = SUPERVISOR_ABORTING;
 		enter(sv);
 	} else if (sv->phase == SUPERVISOR_ABORTING) {
 		sv->phase = SUPERVISOR_QUICK;
 		enter(sv);
-	} else if (count_workers(sv) > 0) {
-		log_warn("%u workers are killed", count_workers(sv));
+	} else if (pool_count_processes(sv) > 0) {
+		log_warn("%u workers are killed", pool_count_processes(sv));
 		signal_workers(sv, SIGKILL, true);
-		set_timer(sv, LAST_WAIT);
+		deadline_set(&sv->stop, LAST_WAIT);
 	} else {
 		sv->phase = SUPERVISOR_KILLING;
 		enter(sv);
@@ -120,8 +117,27 @@ on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 void
 supervisor_stop_init(struct supervisor *sv)
 {
-	ev_timer_init(&sv->stop, on_timer, 0., 0.);
-	sv->stop.data = sv;
+	deadline_init(&sv->stop, sv->loop, on_timer, sv);
+	ev_timer_init(&sv->sweep, on_sweep_timer, SWEEP_S, SWEEP_S);
+	sv->sweep.data = sv;
+}
+
+/* Nobody waits for a start that is a while away. */
+static void
+stop_waiting(struct supervisor *sv)
+{
+	struct pool *p;
+	struct slot *s;
+
+	TAILQ_FOREACH(p, &sv->pools, entry) {
+		TAILQ_FOREACH(s, &p->slots, entry) {
+			if (ev_is_active(&s->again) &&
+			    (sv->phase > SUPERVISOR_GRACEFUL ||
+				!sv->broker_ready))
+				ev_timer_stop(sv->loop, &s->again);
+		}
+	}
+	ev_timer_stop(sv->loop, &sv->broker.again);
 }
 
 void
@@ -133,21 +149,22 @@ supervisor_stop(
 	    [SUPERVISOR_QUICK] = "quick",
 	    [SUPERVISOR_KILLING] = "immediate",
 	};
-	size_t i;
 
 	if (phase <= sv->phase) {
 		log_info("%s: already stopping", why);
 		return;
 	}
 	log_info("%s: %s stop", why, kinds[phase]);
+	if (sv->phase <= SUPERVISOR_SERVING) {
+		notify_stopping(&sv->notify, sv->config->graceful_timeout_ms);
+		reload_cancel(sv);
+		upgrade_cancel(sv);
+		health_stop(sv);
+		supervisor_rest(sv, false);
+	}
 	sv->phase = phase;
-	ev_timer_stop(sv->loop, &sv->serve);
-	/* Nobody waits for a start that is a while away. */
-	for (i = 0; i < sv->n_workers; i++)
-		if (ev_is_active(&sv->workers[i].again) &&
-		    (phase > SUPERVISOR_GRACEFUL || !sv->broker_ready))
-			ev_timer_stop(sv->loop, &sv->workers[i].again);
-	ev_timer_stop(sv->loop, &sv->broker.again);
+	deadline_stop(&sv->serve);
+	stop_waiting(sv);
 	enter(sv);
 	supervisor_end_if_over(sv);
 }
@@ -156,8 +173,15 @@ void
 supervisor_end_if_over(struct supervisor *sv)
 {
 	if (sv->phase <= SUPERVISOR_SERVING || sv->broker.pid != 0 ||
-	    count_workers(sv) > 0 || sv->ended)
+	    pool_count_processes(sv) > 0 || sv->ended)
 		return;
+	if (sv->phase != SUPERVISOR_SWEEPING) {
+		sv->phase = SUPERVISOR_SWEEPING;
+		deadline_stop(&sv->stop);
+		ev_timer_start(sv->loop, &sv->sweep);
+	}
+	if (reap_sweep(sv) && sv->n_sweeps < SWEEPS_MAX)
+		return; /* until the next SIGCHLD, or the timer */
 	sv->ended = true;
 	log_info("stopped");
 	ev_break(sv->loop, EVBREAK_ALL);

@@ -11,8 +11,8 @@ from ganger import (
     SANITIZED,
     Client,
     is_alive,
-    process_state,
     seconds,
+    stop_process,
     wait_until,
 )
 
@@ -58,11 +58,6 @@ def test_others_are_served_while_tasks_go_over_their_limit(daemons):
 
 
 # The task
-
-
-def stop_process(pid):
-    os.kill(pid, signal.SIGSTOP)
-    wait_until(lambda: process_state(pid) == "T", f"{pid} is stopped")
 
 
 def is_closed(pid):

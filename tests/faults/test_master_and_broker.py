@@ -17,6 +17,7 @@ from ganger import (
     is_alive,
     scaled,
     seconds,
+    stop_process,
     wait_until,
 )
 
@@ -221,6 +222,8 @@ def test_old_daemon_does_not_remove_the_new_ones_socket(daemons):
     """Though everything that says who owns it was deleted."""
     old = daemons.start()
     with old.client() as client:
+        # It would notice, and make them anew.
+        stop_process(old.pid)
         for path in old.dir.glob("s*"):
             if not path.is_dir():
                 path.unlink()
@@ -228,6 +231,7 @@ def test_old_daemon_does_not_remove_the_new_ones_socket(daemons):
         new.args += ["-p", f"socket={old.socket}"]
         new.socket = old.socket
         new.start()
+        old.send_signal(signal.SIGCONT)
         assert client.rpc("server.info")["pid"] == old.pid
         old.send_signal(signal.SIGTERM)
         assert old.wait_exit() == 0

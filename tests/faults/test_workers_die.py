@@ -1,14 +1,24 @@
 # SPDX-License-Identifier: ISC
-"""Workers that die, do not start, or talk nonsense: faults 1 to 6 and 16."""
+"""Workers that die, do not start, or talk nonsense: faults 1 to 7 and 16."""
 
 import os
 import re
 import signal
+import statistics
 import time
 
 import pytest
 
-from ganger import Growth, build_module, scaled, seconds, wait_until
+from ganger import (
+    Growth,
+    build_module,
+    scaled,
+    seconds,
+    stop_process,
+    wait_until,
+)
+from load import Load
+from modules import AtStart
 
 
 def pool(handlers, more="processes = 2 threads = 2"):
@@ -35,6 +45,33 @@ def test_killed_idle_worker_is_replaced_at_once(daemon):
     assert pids[1] in new
     (row,) = daemon.rpc("pool.list")
     assert (row["restarts"], row["alive"], row["state"]) == (1, 2, "up")
+
+
+def let_all_prove_themselves(daemon, client, processes):
+    """Until a death of any of them is not taken for a bad start."""
+    busy = [client.submit("sleep", {"ms": 1200}) for _ in range(processes)]
+    client.wait(*busy)
+    assert {row["tasks_done"] for row in client.rpc("worker.list")} == {1}
+
+
+def test_killed_idle_worker_is_replaced_within_100_ms(daemons, handlers):
+    """From the kill to the hello of its successor, as clients see it."""
+    daemon = daemons.start(pool(handlers, "processes = 9 threads = 1"))
+    times = []
+    with daemon.client() as client:
+        victims = daemon.wait_workers(9)
+        let_all_prove_themselves(daemon, client, 9)
+        for victim in victims:
+            known = {row["pid"] for row in client.rpc("worker.list")}
+            start = time.monotonic()
+            os.kill(victim, signal.SIGKILL)
+            while True:
+                rows = client.rpc("worker.list")
+                fresh = [row for row in rows if row["pid"] not in known]
+                if fresh and fresh[0]["state"] == "idle":
+                    break
+            times.append(time.monotonic() - start)
+    assert statistics.median(times) < seconds(0.1), times
 
 
 def test_task_of_a_killed_worker_is_run_again(daemon, gate):
@@ -188,6 +225,28 @@ def test_death_in_the_middle_of_a_frame(daemon, gate, text):
         assert (task["state"], task["run"]) == ("succeeded", 2)
 
 
+def test_death_in_the_middle_of_a_frame_to_it(daemons, handlers):
+    """The broker has written a part of a task when its worker dies."""
+    daemon = daemons.start(pool(handlers, "processes = 2 threads = 4"))
+    with daemon.client() as client, daemon.client() as other:
+        for pid in daemon.wait_workers(2):
+            stop_process(pid)
+        big = "x" * 900_000  # more than a socket takes
+        calls = [
+            client.request("task.call", {"name": "echo", "args": big})
+            for _ in range(8)
+        ]
+        wait_until(
+            lambda: other.rpc("server.stats")["running"] == 8, "all are sent"
+        )
+        for pid in daemon.worker_pids():
+            os.kill(pid, signal.SIGKILL)
+        for call in calls:
+            task = client.result(call)
+            assert (task["state"], task["result"]) == ("succeeded", big)
+            assert (task["attempt"], task["run"]) == (1, 2)
+
+
 NONSENSE = {
     "no json": "hello\n",
     "an array": "[]\n",
@@ -210,6 +269,20 @@ NONSENSE = {
     "a hello of nonsense": '{"jsonrpc":"2.0","method":"worker.hello",'
     '"params":[]}\n',
 }
+
+
+def test_progress_of_a_run_that_is_over_is_dropped(daemon, gate):
+    """The id is right, and the run is not: the task knows nothing of it."""
+    text = (
+        '{"jsonrpc":"2.0","method":"task.progress",'
+        '"params":{"id":1,"run":7,"done":1,"total":2}}\n'
+    )
+    with daemon.client() as client:
+        args = {"text": text, "times": 2, **gate.args}
+        task = client.call("blurt", args)
+        assert (task["id"], task["run"]) == (1, 1)
+        assert "progress" not in task
+    daemon.wait_workers(2)
 
 
 @pytest.mark.parametrize("text", NONSENSE.values(), ids=NONSENSE.keys())
@@ -237,26 +310,6 @@ def test_endless_line_of_a_worker_is_bounded(daemon, gate):
 
 # Workers that do not start
 
-FLAPPING = """#include <ganger/handler.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-static int
-init(void)
-{
-	if (access("%s", F_OK) == 0)
-		%s;
-	return 0;
-}
-
-static const struct ganger_handler handlers[] = {{NULL, NULL}};
-const struct ganger_module ganger_module = {.abi = GANGER_MODULE_ABI,
-    .name = "flapping", .handlers = handlers, .init = init};
-"""
-
-
 def two_pools(module):
     return (
         'pool "good" { processes = 1 queues = {"default"} }\n'
@@ -270,13 +323,14 @@ def state_of(daemon, name):
     return row["state"]
 
 
-@pytest.mark.parametrize("death", ["abort()", "_exit(0)", "_exit(3)"])
+@pytest.mark.parametrize(
+    "death", ["raise(SIGSEGV)", "abort()", "_exit(0)", "_exit(3)"]
+)
 def test_pool_whose_workers_die_at_start_is_flapping(daemons, folder, death):
     """The daemon answers promptly meanwhile, and the other pool works."""
-    cause = folder / "cause"
-    module = build_module(folder, "flapping", FLAPPING % (cause, death))
-    cause.touch()
-    daemon = daemons.start(two_pools(module))
+    flapping = AtStart(folder, death)
+    flapping.begin()
+    daemon = daemons.start(two_pools(flapping.module))
     wait_until(lambda: state_of(daemon, "bad") == "flapping", "it flaps")
     with daemon.client() as client:
         for _ in range(20):
@@ -288,51 +342,128 @@ def test_pool_whose_workers_die_at_start_is_flapping(daemons, folder, death):
     daemon.wait_log("(?i)flapping")
 
 
+def test_who_waits_for_a_flapping_pool_is_told_why(daemons, folder):
+    flapping = AtStart(folder, "_exit(3)")
+    flapping.begin()
+    daemon = daemons.start(two_pools(flapping.module))
+    wait_until(lambda: state_of(daemon, "bad") == "flapping", "it flaps")
+    why = "pool bad is flapping: its workers die at their start"
+    task = {"name": "echo", "queue": "bad"}
+    with daemon.client() as client:
+        answer = client.rpc("task.submit", task)
+        assert answer["warning"] == why
+        (many,) = client.rpc("task.submit_many", {"tasks": [task]})
+        assert many["warning"] == why
+        error = client.error("task.call", {**task, "wait_ms": 10})
+        assert error.code == -32018
+        assert error.message.endswith(f"has not ended in time; {why}")
+        assert "warning" not in client.rpc("task.submit", {"name": "echo"})
+        flapping.end()
+        wait_until(lambda: state_of(daemon, "bad") == "up", "it is up again")
+        assert "warning" not in client.rpc("task.submit", task)
+
+
+def test_pool_whose_workers_die_at_start_backs_off(daemons, folder):
+    """Five starts in a row take at least 0, 50, 100 and 200 ms in between."""
+    starts = folder / "starts"
+    flapping = AtStart(
+        folder, f"""system("date +%s.%N >>{starts}"), _exit(3)"""
+    )
+    flapping.begin()
+    config = two_pools(flapping.module).replace("processes = 2", "processes = 1")
+    daemon = daemons.start(config)
+    wait_until(lambda: state_of(daemon, "bad") == "flapping", "it flaps")
+    times = [float(line) for line in starts.read_text().split()]
+    gaps = [b - a for a, b in zip(times, times[1:])]
+    assert len(gaps) == 4
+    for gap, least in zip(gaps, (0, 0.05, 0.1, 0.2)):
+        assert gap >= least * 0.9, gaps
+    flapping.end()
+
+
+SHORT_LIVED = """#include <ganger/handler.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void *
+end_soon(void *arg)
+{
+	usleep(1100000);
+	_exit(3);
+	return arg;
+}
+
+static int
+init(void)
+{
+	pthread_t thread;
+
+	return pthread_create(&thread, NULL, end_soon, NULL);
+}
+
+static const struct ganger_handler handlers[] = {{NULL, NULL}};
+const struct ganger_module ganger_module = {.abi = GANGER_MODULE_ABI,
+    .name = "short_lived", .handlers = handlers, .init = init};
+"""
+
+
+def test_workers_that_die_a_second_after_their_start_do_their_work(
+    daemons, folder
+):
+    """For ever: each of them is worth something while it lives."""
+    module = build_module(folder, "short_lived", SHORT_LIVED)
+    daemon = daemons.start(pool(module, "processes = 4 threads = 1"))
+    with Load(daemon, connections=2, retries=100) as load:
+        wait_until(lambda: daemon.pool()["restarts"] >= 12, "they die")
+        load.wait_calls(100)
+        start = time.monotonic()
+        assert daemon.rpc("server.ping") == "pong"
+        assert time.monotonic() - start < seconds(0.1)
+        assert daemon.pool()["restarts"] < 60  # they are not spun
+
+
 def test_flapping_pool_recovers_when_the_cause_is_gone(daemons, folder):
-    cause = folder / "cause"
-    module = build_module(folder, "flapping", FLAPPING % (cause, "_exit(3)"))
-    cause.touch()
-    daemon = daemons.start(two_pools(module))
+    flapping = AtStart(folder, "_exit(3)")
+    flapping.begin()
+    daemon = daemons.start(two_pools(flapping.module))
     wait_until(lambda: state_of(daemon, "bad") == "flapping", "it flaps")
     with daemon.client() as client:
         waiting = client.submit("echo", 2, queue="bad")
-        cause.unlink()
+        flapping.end()
         (task,) = client.wait(waiting)
         assert task["result"] == 2
     wait_until(lambda: state_of(daemon, "bad") == "up", "it is up again")
 
 
 def test_worker_stuck_before_its_hello_is_killed(daemons, folder):
-    cause = folder / "cause"
-    module = build_module(folder, "stuck", FLAPPING % (cause, "pause()"))
-    cause.touch()
+    stuck = AtStart(folder, "pause()")
+    stuck.begin()
     daemon = daemons.start(
-        two_pools(module).replace(
+        two_pools(stuck.module).replace(
             'queues = {"bad"}', 'queues = {"bad"} boot_timeout = "300ms"'
         )
     )
     found = daemon.wait_log(r"worker bad/\d+, pid (\d+), .*boot_timeout")
-    cause.unlink()
+    stuck.end()
     with daemon.client() as client:
         assert client.call("echo", 1, queue="bad")["result"] == 1
-    stuck = int(found[0])
-    wait_until(lambda: stuck not in daemon.pids(), "the stuck one is gone")
+    pid = int(found[0])
+    wait_until(lambda: pid not in daemon.pids(), "the stuck one is gone")
 
 
 def test_stop_while_workers_flap(daemons, folder):
-    cause = folder / "cause"
-    module = build_module(folder, "flapping", FLAPPING % (cause, "_exit(3)"))
-    cause.touch()
-    daemon = daemons.start(two_pools(module))
+    flapping = AtStart(folder, "_exit(3)")
+    flapping.begin()
+    daemon = daemons.start(two_pools(flapping.module))
     wait_until(lambda: state_of(daemon, "bad") == "flapping", "it flaps")
     daemon.stop(limit=seconds(5))
 
 
 def test_stop_while_workers_are_stuck_at_start(daemons, folder):
-    cause = folder / "cause"
-    module = build_module(folder, "stuck", FLAPPING % (cause, "pause()"))
-    cause.touch()
+    stuck = AtStart(folder, "pause()")
+    stuck.begin()
     daemon = daemons.start(
-        two_pools(module), top='graceful_timeout = "1s"'
+        two_pools(stuck.module), top='graceful_timeout = "1s"'
     )
     daemon.stop(limit=seconds(10))

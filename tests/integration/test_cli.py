@@ -79,6 +79,7 @@ def test_help_names_every_command(cli):
     for command in [
         *("submit", "call", "map", "wait", "result", "show", "cancel"),
         *("status", "queues", "workers", "tasks", "ping", "stop"),
+        *("reload", "upgrade", "scale", "restart", "dump"),
     ]:
         assert re.search(rf"^\s+{command}\b", text, re.M), command
         assert command in cli.out(command, "--help")
@@ -108,6 +109,11 @@ def test_version(cli):
         ["cancel"],
         ["ping", "extra"],
         ["tasks", "-n", "all"],
+        ["reload", "now"],
+        ["upgrade", "2.0"],
+        ["restart", "one", "two"],
+        ["dump"],
+        ["dump", "default/1", "default/2"],
         ["-s"],
     ],
     ids=" ".join,
@@ -132,6 +138,11 @@ ALL = [
     ["workers"],
     ["status"],
     ["ping"],
+    ["scale", "default", "+1"],
+    ["restart"],
+    ["dump", "default/1"],
+    ["reload"],
+    ["upgrade"],
     ["stop"],
 ]
 

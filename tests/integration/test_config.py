@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: ISC
 """The configuration: -t, -T, -p, and how mistakes are told."""
 
+import json
+import os
 import re
+import resource
+import subprocess
 
 import pytest
 
-from ganger import run_gangerd
+from ganger import GANGERD, run_gangerd
 
 TOP = 'socket = "{dir}/s"\nstate_dir = "{dir}/state"\n'
 
@@ -41,6 +45,13 @@ GOOD = [
     '# a comment\n/* another */\nlog_level = "debug" // a third\n',
     'graceful_timeout = "250ms"\nmax_message = "64K"\nresult_ttl = "1h"\n',
     'access { submit = {"*"} observe = {"root"} admin = {"@root", "0"} }\n',
+    'reload_timeout = "5m"\npool "a" { soft_timeout = "1s" timeout = "2s" }\n',
+    'pool "a" { min_processes = 2 max_processes = 4 idle_timeout = "1s" }\n',
+    'pool "a" { processes = 3 max_processes = 3 }\n',
+    'pool "a" { processes = "auto" max_processes = 1 }\n',
+    'pool "a" { umask = "0027" cpus = "" no_new_privs = no }\n',
+    'pool "a" { rlimit_core = 0 rlimit_cpu = "5m" rlimit_nofile = 64 }\n',
+    'pool "a" { max_memory = "64M" heartbeat_timeout = 0 }\n',
 ]
 
 
@@ -84,6 +95,31 @@ BAD = [
     ('queue "nobody takes it" { }\n', [3]),
     ('access {\n    admin = {"no-such-user-anywhere"}\n}\n', [4]),
     ('include("no-such-file.conf")\n', [3]),
+    ('pool "a" {\n    min_processes = 2\n}\n', [4]),
+    ('pool "a" {\n    min_processes = 3\n    max_processes = 2\n}\n', [4]),
+    ('pool "a" {\n    processes = 3\n    max_processes = 2\n}\n', [4]),
+    (
+        'pool "a" {\n    processes = 1\n'
+        "    min_processes = 2\n    max_processes = 3\n}\n",
+        [4],
+    ),
+    ('pool "a" {\n    max_processes = 2000\n}\n', [4]),
+    ('pool "a" {\n    umask = "0999"\n}\n', [4]),
+    ('pool "a" {\n    cpus = "three"\n}\n', [4]),
+    ('pool "a" {\n    cpus = "3-1"\n}\n', [4]),
+    ('pool "a" {\n    rlimit_core = "big"\n}\n', [4]),
+    ('pool "a" {\n    rlimit_nofile = "64K"\n}\n', [4]),
+    ('pool "a" {\n    rlimit_cpu = "1500ms"\n}\n', [4]),
+    ('pool "a" {\n    no_new_privs = "perhaps"\n}\n', [4]),
+    (
+        'pool "a" {\n    timeout = "1s"\n    soft_timeout = "2s"\n}\n',
+        [5],
+    ),
+    (
+        'queue "default" {\n    timeout = "1s"\n'
+        '    soft_timeout = "2s"\n}\n',
+        [5],
+    ),
 ]
 
 
@@ -111,6 +147,42 @@ def test_all_mistakes_in_values_are_told_at_once(folder):
     assert done.returncode == 78
     told = lines_told(done, folder / "ganger.conf")
     assert told == [3, 4, 5, 7, 8, 9, 11], done.stderr
+
+
+def test_processor_that_is_not_there_is_named(folder):
+    missing = max(os.sched_getaffinity(0)) + 1
+    if missing >= 1024:
+        pytest.skip("this machine has as many processors as can be named")
+    done = check(folder, f'pool "a" {{\n    cpus = "0-{missing}"\n}}\n')
+    assert done.returncode == 78
+    assert lines_told(done, folder / "ganger.conf") == [4]
+    assert re.search(rf"\b{missing}\b to run on", done.stderr)
+
+
+def test_limit_above_the_hard_one_is_a_mistake_unless_root(folder):
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    text = f'pool "a" {{\n    rlimit_nofile = {hard + 1}\n}}\n'
+    done = check(folder, text)
+    if os.geteuid() == 0:
+        assert done.returncode == 0, done.stderr
+        return
+    assert done.returncode == 78
+    assert lines_told(done, folder / "ganger.conf") == [4]
+    assert str(hard) in done.stderr
+
+
+def test_printed_limits_are_read_back_the_same(folder):
+    path = write(
+        folder,
+        'pool "a" { min_processes = 2 max_processes = 4 umask = 077\n'
+        "    rlimit_cpu = 90 rlimit_as = unlimited rlimit_core = 0 }\n",
+    )
+    first = run_gangerd("-T", "-c", path)
+    assert first.returncode == 0
+    for line in ('rlimit_cpu = "90s"', "processes = 2", 'umask = "0077"'):
+        assert f"\t{line}\n" in first.stdout
+    path.write_text(first.stdout)
+    assert run_gangerd("-T", "-c", path).stdout == first.stdout
 
 
 def test_mistake_says_what_is_wrong(folder):
@@ -221,3 +293,42 @@ def test_nothing_is_printed_of_a_mistaken_configuration(folder):
     done = run_gangerd("-T", "-c", write(folder, FULL))
     assert done.returncode == 78
     assert done.stdout == ""
+
+
+def ask(path):
+    """What the program answers to a daemon that asks it about a file."""
+    read_end, write_end = os.pipe()
+    env = {**os.environ, "GANGER_CHECK_FD": str(write_end)}
+    with subprocess.Popen(
+        [GANGERD, "-t", "-c", path], pass_fds=[write_end], env=env
+    ) as asked, os.fdopen(read_end) as answer:
+        os.close(write_end)
+        try:
+            return json.loads(answer.readline())
+        finally:
+            # It stays until it is ended.
+            asked.kill()
+
+
+def test_answer_to_a_daemon_is_the_effective_configuration(folder):
+    path = write(
+        folder,
+        'pool "a" { }\npool "b" { command "c" { argv = {"true"} } }\n'
+        'pool "d" { queues = {"q"} env = {"A=caf\xe9 \\xe9"} }\n',
+    )
+    answer = ask(path)
+    assert answer["config"] == run_gangerd("-T", "-c", path).stdout
+    assert answer["file"] is True
+    assert list(answer["names"]) == ["a", "b", "d"]
+    assert "c" in answer["names"]["b"] and "c" not in answer["names"]["a"]
+    assert "mistakes" not in answer
+
+
+def test_answer_to_a_daemon_has_each_mistake(folder):
+    path = write(folder, 'log_level = "loud"\npool "a" { threads = 0 }\n')
+    answer = ask(path)
+    assert [line.startswith(f"{path}:") for line in answer["mistakes"]] == [
+        True,
+        True,
+    ]
+    assert "config" not in answer

@@ -29,15 +29,19 @@ def test_worker_list_shows_who_does_what(client):
     for row in rows:
         assert set(row) >= {
             *("worker", "pool", "pid", "state", "threads", "running", "tasks"),
-            *("tasks_done", "started_at"),
+            *("tasks_done", "started_at", "runs", "rss_bytes"),
         }
         assert row["pool"] == "default"
         assert row["threads"] == 2
         assert TIME.fullmatch(row["started_at"])
+        assert row["rss_bytes"] > 100000
     (busy,) = [row for row in rows if row["tasks"]]
     assert busy["tasks"] == [ident]
     assert (busy["running"], busy["state"]) == (1, "busy")
     assert client.task(ident)["worker"] == busy["worker"]
+    (run,) = busy["runs"]
+    assert (run["id"], run["name"]) == (ident, "sleep")
+    assert 0 <= run["running_ms"] < 60000
     before = busy["tasks_done"]
     client.wait(ident)
     rows = client.rpc("worker.list")
@@ -130,7 +134,8 @@ METHODS = {
     *("task.wait", "task.list", "task.cancel"),
     *("queue.list", "worker.list", "pool.list"),
     *("server.info", "server.stats", "server.ping", "server.stop"),
-    "rpc.discover",
+    *("server.reload", "server.upgrade", "rpc.discover"),
+    *("pool.scale", "pool.restart", "worker.dump"),
 }
 
 

@@ -89,6 +89,35 @@ def session_pids(session):
     return pids
 
 
+def children(pid):
+    """The children of a process, dead ones that nobody has reaped as well."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            stat = pathlib.Path(f"/proc/{entry}/stat").read_text()
+        except OSError:
+            continue
+        if int(stat.rpartition(")")[2].split()[1]) == pid:
+            found.append(int(entry))
+    return sorted(found)
+
+
+def zombies(pid):
+    """Those of a process's children that are dead."""
+    return [child for child in children(pid) if not is_alive(child)]
+
+
+def fd_count(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def stop_process(pid):
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: process_state(pid) == "T", f"{pid} is stopped")
+
+
 def process_title(pid):
     """What ps shows: setproctitle's text, up to its end."""
     raw = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -276,7 +305,16 @@ class Daemon:
     Or, with a folder given, one more on what is there already.
     """
 
-    def __init__(self, config=POOL, top="", args=(), folder=None, env=None):
+    def __init__(
+        self,
+        config=POOL,
+        top="",
+        args=(),
+        folder=None,
+        env=None,
+        program=(GANGERD,),
+        user=None,
+    ):
         self.dir = folder or pathlib.Path(
             tempfile.mkdtemp(prefix="ganger-", dir="/tmp")
         )
@@ -287,15 +325,14 @@ class Daemon:
         self.log_path = self.dir / "log"
         self.args = list(args)
         self.env = env or {}
+        self.program = list(program)  # gangerd, and maybe what starts it
+        self.user = user  # a number: whom it runs as, with no groups
         self.process = None
         self.clients = []
         if self.owns_dir:
-            self.conf.write_text(
-                f'socket = "{self.socket}"\n'
-                f'state_dir = "{self.dir}/state"\n'
-                f'pidfile = "{self.pidfile}"\n'
-                f"{top}\n{config}"
-            )
+            self.configure(config, top)
+            if self.user is not None:
+                os.chown(self.dir, self.user, self.user)
 
     # Starting
 
@@ -309,12 +346,15 @@ class Daemon:
         }
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [GANGERD, "-c", self.conf, *self.args],
+                [*self.program, "-c", self.conf, *self.args],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=env,
                 start_new_session=True,
+                user=self.user,
+                group=self.user,
+                extra_groups=None if self.user is None else [],
             )
         return self
 
@@ -347,14 +387,21 @@ class Daemon:
     def log(self):
         return self.log_path.read_text(errors="replace")
 
-    def wait_log(self, pattern, count=1):
-        """Wait until the log matches, count times."""
+    def log_end(self):
+        """Where the log ends now, for wait_log's `since`."""
+        return len(self.log())
+
+    def wait_log(self, pattern, count=1, since=0):
+        """Wait until the log, from `since` on, matches, count times."""
         regex = re.compile(pattern, re.M)
-        wait_until(
-            lambda: len(regex.findall(self.log())) >= count,
-            f"{pattern!r} in the log:\n{self.log()[-3000:]}",
-        )
-        return regex.findall(self.log())
+        try:
+            wait_until(
+                lambda: len(regex.findall(self.log()[since:])) >= count,
+                f"{pattern!r} in the log",
+            )
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}:\n{self.log()[-3000:]}") from None
+        return regex.findall(self.log()[since:])
 
     def rpc(self, method, params=None):
         with Client(self.socket) as client:
@@ -365,24 +412,47 @@ class Daemon:
         rows = self.rpc("worker.list")
         return [row for row in rows if row["state"] != "starting"]
 
-    def worker_pids(self):
-        return sorted(row["pid"] for row in self.workers())
+    def worker_pids(self, pool=None):
+        return sorted(
+            row["pid"]
+            for row in self.workers()
+            if pool is None or row["pool"] == pool
+        )
 
-    def wait_workers(self, count, other_than=()):
+    def wait_workers(self, count, other_than=(), pool=None):
         """Wait for count workers, none of them of the pids given."""
 
         def look():
-            pids = set(self.worker_pids())
+            pids = set(self.worker_pids(pool))
             return len(pids) == count and not pids & set(other_than)
 
         wait_until(look, f"{count} workers, none of {list(other_than)}")
-        return self.worker_pids()
+        return self.worker_pids(pool)
+
+    def pool(self, name="default"):
+        """The row of pool.list, or None."""
+        rows = [row for row in self.rpc("pool.list") if row["name"] == name]
+        return rows[0] if rows else None
 
     def broker_pid(self):
         return self.rpc("server.info")["broker_pid"]
 
     def pids(self):
         return session_pids(self.pid)
+
+    # Changing
+
+    def configure(self, config=POOL, top=""):
+        """Write another configuration, for a reload."""
+        self.conf.write_text(self.config_text(config, top))
+
+    def config_text(self, config, top):
+        return (
+            f'socket = "{self.socket}"\n'
+            f'state_dir = "{self.dir}/state"\n'
+            f'pidfile = "{self.pidfile}"\n'
+            f"{top}\n{config}"
+        )
 
     # Ending
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char *
@@ -221,6 +222,103 @@ run_blurt(struct ganger_task *task, json_t *args)
 	return run_whoami(task, args);
 }
 
+/* {path}: as deaf, and also to everything that asks the process to end. */
+static json_t *
+run_stubborn(struct ganger_task *task, json_t *args)
+{
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGABRT, SIG_IGN);
+	return run_deaf(task, args);
+}
+
+/* {path}: compute until the gate opens, without ever waiting. */
+static json_t *
+run_spin(struct ganger_task *task, json_t *args)
+{
+	static volatile unsigned turns;
+
+	while (++turns % 100000 != 0 || access(text_of(args, "path"), F_OK) < 0)
+		;
+	return run_whoami(task, args);
+}
+
+/* Wait for ever; the pid goes to fd first. */
+static void
+linger(int fd)
+{
+	char line[16];
+	int n;
+
+	n = snprintf(line, sizeof(line), "%d\n", (int)getpid());
+	if (write(fd, line, (size_t)n) != n)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/*
+ * {path}: leave behind a child, a grandchild whose parent is dead, and one in
+ * a session of its own; their pids are in the file.
+ */
+static json_t *
+run_litter(struct ganger_task *task, json_t *args)
+{
+	int fd, kind;
+	pid_t pid;
+
+	fd = open(text_of(args, "path"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+	for (kind = 0; fd >= 0 && kind < 3; kind++) {
+		pid = fork();
+		if (pid < 0) {
+			ganger_fail(task, errno, false, "fork");
+			break;
+		}
+		if (pid > 0) {
+			if (kind > 0)
+				waitpid(pid, NULL, 0);
+			continue;
+		}
+		if (kind == 2)
+			setsid();
+		if (kind > 0 && fork() != 0)
+			_exit(0);
+		linger(fd);
+	}
+	if (fd >= 0)
+		close(fd);
+	return run_whoami(task, args);
+}
+
+/* {mb}: take so much memory and never give it back. */
+static json_t *
+run_hog(struct ganger_task *task, json_t *args)
+{
+	static char *volatile taken;
+	size_t size;
+
+	size = (size_t)json_integer_value(json_object_get(args, "mb")) << 20;
+	taken = malloc(size);
+	if (taken != NULL)
+		memset(taken, 1, size);
+	return run_whoami(task, args);
+}
+
+/* {text, times}: write to standard output, whatever becomes of it. */
+static json_t *
+run_print(struct ganger_task *task, json_t *args)
+{
+	const char *text = text_of(args, "text");
+	json_int_t i, times;
+
+	(void)task;
+	times = json_integer_value(json_object_get(args, "times"));
+	for (i = 0; i < times; i++)
+		if (write(STDOUT_FILENO, text, strlen(text)) < 0 &&
+		    errno != EAGAIN)
+			return json_string(strerror(errno));
+	return json_true();
+}
+
 static const struct ganger_handler handlers[] = {
     {"whoami", run_whoami},
     {"gate", run_gate},
@@ -234,6 +332,11 @@ static const struct ganger_handler handlers[] = {
     {"big", run_big},
     {"die_once", run_die_once},
     {"blurt", run_blurt},
+    {"stubborn", run_stubborn},
+    {"spin", run_spin},
+    {"litter", run_litter},
+    {"hog", run_hog},
+    {"print", run_print},
     {NULL, NULL},
 };
 

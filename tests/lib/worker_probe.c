@@ -7,6 +7,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -96,6 +98,123 @@ run_about(struct ganger_task *task, json_t *args)
 	    ganger_task_name(task), (int)ganger_attempt(task), args);
 }
 
+/* Reported as progress, so that the test knows that it is there. */
+static void
+say_begun(struct ganger_task *task)
+{
+	ganger_progress(task, 1, 1, "begun");
+}
+
+/* The thread's own loop without end; its name is looked for. */
+static void __attribute__((noinline)) spin_for_ever(void)
+{
+	static volatile unsigned long turns;
+
+	for (;;) {
+		turns++;
+#ifdef PROBE_NAPS
+		/* A sanitizer delivers a signal only at such a call. */
+		usleep(1000);
+#endif
+	}
+}
+
+static json_t *
+run_spin(struct ganger_task *task, json_t *args)
+{
+	(void)args;
+	say_begun(task);
+	spin_for_ever();
+	return NULL;
+}
+
+/* The same, and no signal comes through. */
+static json_t *
+run_masked(struct ganger_task *task, json_t *args)
+{
+	sigset_t all;
+
+	(void)args;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, NULL);
+	say_begun(task);
+	spin_for_ever();
+	return NULL;
+}
+
+/* Use up the stack. */
+static int __attribute__((noinline)) recurse(volatile char *above)
+{
+	volatile char room[4096];
+
+	room[0] = above[0];
+	return recurse(room) + room[0];
+}
+
+static void
+fault_by(const char *how)
+{
+	volatile int zero = 0;
+	char *volatile nowhere = NULL;
+	char first = 'x';
+
+	if (strcmp(how, "write") == 0)
+		*nowhere = 'x';
+	else if (strcmp(how, "divide") == 0)
+#ifdef __x86_64__
+		zero = 10 / zero; /* 1 / x takes no division */
+#else
+		raise(SIGFPE + zero);
+#endif
+	else if (strcmp(how, "abort") == 0)
+		abort();
+	else if (strcmp(how, "raise") == 0)
+		raise(SIGSEGV);
+	else if (strcmp(how, "trap") == 0)
+		__builtin_trap();
+	else if (strcmp(how, "recurse") == 0)
+		(void)recurse(&first);
+	else if (strcmp(how, "exit") == 0)
+		exit(3);
+}
+
+/* Come to grief in the way that args names. */
+static json_t *
+run_fault(struct ganger_task *task, json_t *args)
+{
+	(void)task;
+	fault_by(json_string_value(args));
+	return NULL;
+}
+
+/* Wait for the file $PROBE_GATE to be gone, and come to grief then. */
+static json_t *
+run_fault_together(struct ganger_task *task, json_t *args)
+{
+	say_begun(task);
+	while (access(getenv("PROBE_GATE"), F_OK) == 0)
+		continue;
+	fault_by(json_string_value(args));
+	return NULL;
+}
+
+/* Say something on stdout, wait for a cancel. */
+static json_t *
+run_print(struct ganger_task *task, json_t *args)
+{
+	printf("%s\n", json_string_value(args));
+	return run_hang(task, args);
+}
+
+/* Sleep to the end, whatever comes: a late result. */
+static json_t *
+run_stubborn(struct ganger_task *task, json_t *args)
+{
+	while (!ganger_cancelled(task))
+		(void)ganger_sleep(task, json_integer_value(args));
+	return json_string("late");
+}
+
 /* Leave a letter; an error if it is the one that fails. */
 static int
 mark(char c)
@@ -114,7 +233,11 @@ mark(char c)
 static int
 init(void)
 {
-	return mark('i');
+	int r = mark('i');
+
+	if (getenv("PROBE_STUCK") != NULL)
+		spin_for_ever();
+	return r;
 }
 
 static int
@@ -138,12 +261,18 @@ done(void)
 static const struct ganger_handler handlers[] = {
     {"about", run_about},
     {"deaf", run_deaf},
+    {"fault", run_fault},
+    {"fault_together", run_fault_together},
     {"hang", run_hang},
     {"late", run_late},
+    {"masked", run_masked},
     {"nothing", run_nothing},
+    {"print", run_print},
     {"put_off", run_put_off},
     {"say", run_say},
+    {"spin", run_spin},
     {"steps", run_steps},
+    {"stubborn", run_stubborn},
     {NULL, NULL},
 };
 

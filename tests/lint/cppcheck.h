@@ -30,6 +30,11 @@
 #define SLIST_FOREACH(var, head, field)  LIST_FOREACH(var, head, field)
 #define STAILQ_FOREACH(var, head, field) LIST_FOREACH(var, head, field)
 #define TAILQ_FOREACH(var, head, field)  LIST_FOREACH(var, head, field)
+#define LIST_FOREACH_SAFE(var, head, field, next)                              \
+	for ((var) = (head)->lh_first;                                         \
+	    (var) && ((next) = (var)->field.le_next, 1); (var) = (next))
+#define TAILQ_FOREACH_SAFE(var, head, field, next)                             \
+	LIST_FOREACH_SAFE(var, head, field, next)
 #define RB_FOREACH(var, name, head)                                            \
 	for ((var) = name##_min(head); (var); (var) = name##_next(var))
 

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: ISC */
-/* LINK: master/broker/catalog.c master/broker/ready.c master/broker/task.c
- *	master/broker/delay.c ipc/clock.c ipc/buf.c ipc/json.c */
+/* LINK: master/broker/catalog.c master/broker/settings.c master/broker/ready.c
+ *	master/broker/task.c master/broker/delay.c ipc/clock.c ipc/buf.c
+ *	ipc/json.c */
 /*
- * test_catalog.c - which pool may run what, and what comes next in a queue
+ * test_catalog.c - who may run what, and what comes next in a queue
+ *
+ * Pool a is shift 0 and takes from default and mail, pool b is shift 1 and
+ * takes from mail alone.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -17,60 +21,89 @@
 
 #include "master/broker/catalog.h"
 
-static const struct broker_queue_settings queues[] = {
-    {"mail", 5, 3, 0, 0}, {"default", 5, 3, 0, 0}, {"other", 5, 3, 0, 0}};
-static const struct broker_queue_ref both_refs[] = {{1, 1}, {0, 2}};
-static const struct broker_queue_ref mail_refs[] = {{0, 1}};
-static const char *const names_a[] = {"echo", "sort"};
-static const char *const names_b[] = {"echo", "send"};
-static const char *const commands_b[] = {"send"};
-static const struct broker_pool_settings pools[] = {
-    {.name = "a",
-	.refs = both_refs,
-	.n_refs = 2,
-	.names = names_a,
-	.n_names = 2},
-    {.name = "b",
-	.refs = mail_refs,
-	.n_refs = 1,
-	.names = names_b,
-	.n_names = 2,
-	.commands = commands_b,
-	.n_commands = 1},
+static const char text[] =
+    "{\"queues\":[{\"name\":\"mail\",\"priority\":7},{\"name\":\"default\"},"
+    "{\"name\":\"other\"}],\"pools\":["
+    "{\"name\":\"a\",\"names\":[\"echo\",\"sort\"]},"
+    "{\"name\":\"b\",\"names\":[\"echo\",\"send\"],"
+    "\"commands\":[\"send\"]}]}";
+
+struct fixture {
+	struct catalog catalog;
+	struct broker_settings *settings;
 };
-static const struct broker_settings settings = {
-    .pools = pools, .n_pools = 2, .queues = queues, .n_queues = 3};
+
+static void
+load(struct catalog *c, struct broker_settings **settings, const char *json)
+{
+	char why[SETTINGS_WHY_SIZE];
+	struct broker_settings *s;
+	struct catalog_stage st;
+
+	assert_int_equal(settings_load(json, strlen(json), &s, why), 0);
+	assert_int_equal(catalog_stage(c, s, &st), 0);
+	catalog_clear_next(c, &st);
+	catalog_commit_stage(c, &st, s);
+	settings_unref(*settings);
+	*settings = s;
+}
+
+/* Let the next sets say that a shift knows a name, and takes from a queue. */
+static void
+knows(struct catalog *c, unsigned shift, const char *name)
+{
+	catalog_find_kind(c, name)->next_shifts |= SHIFT_BIT(shift);
+}
+
+static void
+takes(struct catalog *c, unsigned shift, const char *queue)
+{
+	catalog_find_any_queue(c, queue)->next_shifts |= SHIFT_BIT(shift);
+}
 
 static int
 set_up(void **state)
 {
-	struct catalog *c = calloc(1, sizeof(*c));
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct catalog *c = &f->catalog;
 
-	*state = c;
-	return catalog_init(c, &settings);
+	*state = f;
+	catalog_init(c);
+	load(c, &f->settings, text);
+	c->next_main = SHIFT_BIT(0) | SHIFT_BIT(1);
+	knows(c, 0, "echo");
+	knows(c, 0, "sort");
+	knows(c, 1, "echo");
+	knows(c, 1, "send");
+	takes(c, 0, "default");
+	takes(c, 0, "mail");
+	takes(c, 1, "mail");
+	catalog_commit_next(c);
+	return 0;
 }
 
 static int
 tear_down(void **state)
 {
-	catalog_done(*state);
-	free(*state);
+	struct fixture *f = *state;
+
+	catalog_done(&f->catalog);
+	settings_unref(f->settings);
+	free(f);
 	return 0;
 }
 
 static void
-catalog_knows_who_runs_a_name(void **state)
+catalog_finds_names_and_queues(void **state)
 {
 	struct catalog *c = *state;
 
 	assert_int_equal(c->n_kinds, 3);
-	assert_int_equal(catalog_find_kind(c, "echo")->crews, 3);
-	assert_int_equal(catalog_find_kind(c, "sort")->crews, 1);
-	assert_int_equal(catalog_find_kind(c, "send")->crews, 2);
-	assert_int_equal(catalog_find_kind(c, "send")->commands, 2);
-	assert_int_equal(catalog_find_kind(c, "echo")->commands, 0);
+	assert_string_equal(catalog_find_kind(c, "echo")->name, "echo");
 	assert_null(catalog_find_kind(c, "ech"));
 	assert_null(catalog_find_kind(c, ""));
+	assert_int_equal(catalog_find_queue(c, "mail")->settings->priority, 7);
+	assert_null(catalog_find_queue(c, "mai"));
 }
 
 static void
@@ -78,12 +111,11 @@ catalog_usual_queue_is_default_where_it_can_be(void **state)
 {
 	struct catalog *c = *state;
 
-	assert_string_equal(catalog_usual_queue(c, catalog_find_kind(c, "echo"))
-				->settings->name,
+	assert_string_equal(
+	    catalog_usual_queue(c, catalog_find_kind(c, "echo"))->name,
 	    "default");
-	assert_string_equal(catalog_usual_queue(c, catalog_find_kind(c, "send"))
-				->settings->name,
-	    "mail");
+	assert_string_equal(
+	    catalog_usual_queue(c, catalog_find_kind(c, "send"))->name, "mail");
 }
 
 static void
@@ -92,10 +124,10 @@ catalog_refuses_a_name_that_no_pool_runs_from_the_queue(void **state)
 	struct catalog *c = *state;
 	struct lane *lane = NULL;
 
-	assert_int_equal(catalog_lane(catalog_find_queue(c, "default"),
+	assert_int_equal(catalog_lane(c, catalog_find_queue(c, "default"),
 			     catalog_find_kind(c, "send"), &lane),
 	    -ENOENT);
-	assert_int_equal(catalog_lane(catalog_find_queue(c, "other"),
+	assert_int_equal(catalog_lane(c, catalog_find_queue(c, "other"),
 			     catalog_find_kind(c, "echo"), &lane),
 	    -ENOENT);
 	assert_null(lane);
@@ -111,7 +143,7 @@ enter(struct catalog *c, const char *queue, const char *name, uint8_t priority)
 	t->queue = catalog_find_queue(c, queue);
 	t->priority = priority;
 	t->seq = seq;
-	assert_int_equal(catalog_lane(t->queue, t->kind, &t->lane), 0);
+	assert_int_equal(catalog_lane(c, t->queue, t->kind, &t->lane), 0);
 	ready_push(&t->lane->ready, t);
 	return t;
 }
@@ -124,7 +156,7 @@ leave(struct task *t)
 }
 
 static void
-queue_peek_passes_over_what_a_pool_does_not_know(void **state)
+queue_peek_passes_over_what_a_shift_does_not_know(void **state)
 {
 	struct catalog *c = *state;
 	struct queue *mail = catalog_find_queue(c, "mail");
@@ -132,7 +164,7 @@ queue_peek_passes_over_what_a_pool_does_not_know(void **state)
 	struct task *sort = enter(c, "mail", "sort", 5);
 	struct task *echo = enter(c, "mail", "echo", 5);
 
-	/* Pool a (0) does not know send, pool b (1) does not know sort. */
+	/* Shift 0 does not know send, 1 does not know sort. */
 	assert_ptr_equal(queue_peek(mail, 0), sort);
 	assert_ptr_equal(queue_peek(mail, 1), send);
 	leave(send);
@@ -160,18 +192,166 @@ queue_peek_keeps_the_order_across_lanes(void **state)
 	leave(second);
 }
 
+/* Stage and commit the lanes for tasks, by the next sets. */
+static void
+move(struct catalog *c, struct task *const *tasks, size_t n)
+{
+	struct catalog_stage st = catalog_as_stage(c);
+	size_t i;
+
+	assert_true(catalog_has_changed(c, &st));
+	for (i = 0; i < n; i++)
+		assert_int_equal(
+		    catalog_stage_lane(c, tasks[i]->queue, tasks[i]->kind), 0);
+	catalog_commit_next(c);
+	catalog_commit_lanes(c);
+	assert_false(catalog_has_changed(c, &st));
+}
+
+static void
+catalog_commit_lanes_keeps_the_order(void **state)
+{
+	struct catalog *c = *state;
+	struct queue *mail = catalog_find_queue(c, "mail");
+	struct catalog_stage st = catalog_as_stage(c);
+	struct task *tasks[60], *t;
+	static const char *const names[] = {"echo", "sort", "send"};
+	size_t i;
+
+	for (i = 0; i < 60; i++)
+		tasks[i] = enter(c, "mail", names[i % 3], (uint8_t)(i / 20));
+	/* A third shift knows all of it, the others nothing any more. */
+	catalog_clear_next(c, &st);
+	for (i = 0; i < 3; i++)
+		knows(c, 2, names[i]);
+	takes(c, 2, "mail");
+	move(c, tasks, 60);
+	assert_null(queue_peek(mail, 0));
+	assert_null(queue_peek(mail, 1));
+	for (i = 0; i < 60; i++) {
+		t = queue_peek(mail, 2);
+		assert_ptr_equal(t, tasks[(2 - i / 20) * 20 + i % 20]);
+		leave(t);
+	}
+}
+
+static void
+catalog_leaves_to_the_old_only_what_nobody_else_can_run(void **state)
+{
+	struct catalog *c = *state;
+	struct queue *mail = catalog_find_queue(c, "mail");
+	struct catalog_stage st = catalog_as_stage(c);
+	struct task *tasks[] = {
+	    enter(c, "mail", "echo", 5), enter(c, "mail", "sort", 5)};
+
+	/* Shift 0 is of a pool that leaves. */
+	catalog_clear_next(c, &st);
+	c->next_main = SHIFT_BIT(1);
+	c->next_leaving = SHIFT_BIT(0);
+	knows(c, 0, "echo");
+	knows(c, 0, "sort");
+	knows(c, 1, "echo");
+	takes(c, 0, "mail");
+	takes(c, 1, "mail");
+	move(c, tasks, 2);
+	assert_ptr_equal(queue_peek(mail, 0), tasks[1]);
+	assert_ptr_equal(queue_peek(mail, 1), tasks[0]);
+	/* Nothing new comes for it. */
+	assert_int_equal(
+	    catalog_lane(c, mail, tasks[1]->kind, &tasks[1]->lane), -ENOENT);
+	assert_false(catalog_has_kind(c, tasks[1]->kind));
+	leave(tasks[0]);
+	leave(tasks[1]);
+}
+
+static void
+catalog_keeps_what_nobody_can_run_until_somebody_can(void **state)
+{
+	struct catalog *c = *state;
+	struct queue *mail = catalog_find_queue(c, "mail");
+	struct catalog_stage st = catalog_as_stage(c);
+	struct task *t = enter(c, "mail", "send", 5);
+
+	t->lane->n_live = 1;
+	assert_true(catalog_needs_shift(c, 1));
+	assert_false(catalog_needs_shift(c, 0));
+	catalog_forget_shift(c, 1);
+	assert_null(queue_peek(mail, 1));
+	assert_true(c->stale);
+	catalog_clear_next(c, &st);
+	knows(c, 3, "send");
+	takes(c, 3, "mail");
+	move(c, &t, 1);
+	assert_ptr_equal(queue_peek(mail, 3), t);
+	leave(t);
+}
+
+static void
+catalog_keeps_a_queue_that_is_gone_with_its_settings(void **state)
+{
+	struct fixture *f = *state;
+	struct catalog *c = &f->catalog;
+	struct queue *mail = catalog_find_queue(c, "mail");
+	struct kind *send = catalog_find_kind(c, "send");
+
+	mail->count.succeeded = 12;
+	load(c, &f->settings, "{\"queues\":[{\"name\":\"new\"}]}");
+	assert_null(catalog_find_queue(c, "mail"));
+	assert_ptr_equal(catalog_find_any_queue(c, "mail"), mail);
+	assert_true(mail->leaving);
+	assert_string_equal(mail->settings->name, "mail");
+	assert_int_equal(mail->settings->priority, 7);
+	assert_ptr_equal(catalog_find_kind(c, "send"), send);
+	load(c, &f->settings,
+	    "{\"queues\":[{\"name\":\"mail\",\"priority\":3}]}");
+	assert_ptr_equal(catalog_find_queue(c, "mail"), mail);
+	assert_false(mail->leaving);
+	assert_int_equal(mail->settings->priority, 3);
+	assert_int_equal(mail->count.succeeded, 12);
+	assert_int_equal(c->n_all_queues, 4);
+}
+
+static void
+catalog_unstage_leaves_all_as_it_was(void **state)
+{
+	struct fixture *f = *state;
+	struct catalog *c = &f->catalog;
+	struct broker_settings *s = NULL;
+	struct catalog_stage st;
+	char why[SETTINGS_WHY_SIZE];
+	static const char other[] =
+	    "{\"queues\":[{\"name\":\"new\"}],\"pools\":[{\"name\":\"c\","
+	    "\"names\":[\"fresh\",\"echo\"]}]}";
+
+	assert_int_equal(settings_load(other, sizeof(other) - 1, &s, why), 0);
+	assert_int_equal(catalog_stage(c, s, &st), 0);
+	assert_non_null(catalog_stage_find_kind(&st, "fresh"));
+	assert_int_equal(catalog_stage_lane(c, st.queues[0], st.kinds[0]), 0);
+	catalog_unstage_lanes(&st);
+	catalog_unstage(&st);
+	settings_unref(s);
+	assert_null(catalog_find_kind(c, "fresh"));
+	assert_null(catalog_find_any_queue(c, "new"));
+	assert_non_null(catalog_find_queue(c, "mail"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(catalog_knows_who_runs_a_name),
+	    TEST(catalog_finds_names_and_queues),
 	    TEST(catalog_usual_queue_is_default_where_it_can_be),
 	    TEST(catalog_refuses_a_name_that_no_pool_runs_from_the_queue),
-	    TEST(queue_peek_passes_over_what_a_pool_does_not_know),
+	    TEST(queue_peek_passes_over_what_a_shift_does_not_know),
 	    TEST(queue_peek_keeps_the_order_across_lanes),
+	    TEST(catalog_commit_lanes_keeps_the_order),
+	    TEST(catalog_leaves_to_the_old_only_what_nobody_else_can_run),
+	    TEST(catalog_keeps_what_nobody_can_run_until_somebody_can),
+	    TEST(catalog_keeps_a_queue_that_is_gone_with_its_settings),
+	    TEST(catalog_unstage_leaves_all_as_it_was),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("catalog", tests, NULL, NULL);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* LINK: master/supervisor/config.c master/supervisor/config_account.c
- * master/supervisor/config_default.c master/supervisor/config_field.c
- * master/supervisor/config_key.c master/supervisor/config_mistake.c
+ * master/supervisor/config_check.c master/supervisor/config_default.c
+ * master/supervisor/config_field.c master/supervisor/config_ids.c
+ * master/supervisor/config_key.c master/supervisor/config_limit.c
+ * master/supervisor/config_mistake.c
  * master/supervisor/config_parse.c master/supervisor/config_pool.c
  * master/supervisor/config_read.c master/supervisor/config_schema.c
  * master/supervisor/config_text.c master/supervisor/config_value.c ipc/buf.c

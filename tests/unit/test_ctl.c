@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -317,6 +318,86 @@ message_that_is_too_big_is_passed_over(void **state)
 	assert_told(&broker, "<good>");
 }
 
+/* Nothing is lost between the smallest order and the largest. */
+static void
+orders_of_the_largest_size_go_through(void **state)
+{
+	static char big[CTL_MAX];
+	int i;
+
+	(void)state;
+	memset(big, 'x', sizeof(big));
+	big[CTL_MAX - 64] = '\0';
+	ev_io_stop(loop, &broker.ctl.rd);
+	for (i = 0; i < 20; i++)
+		assert_int_equal(ctl_send(&master.ctl, i % 2 == 0 ? 0 : -1,
+				     "order", "{s:i,s:s}", "n", i, "text", big),
+		    0);
+	assert_false(STAILQ_EMPTY(&master.ctl.waiting));
+	ev_io_start(loop, &broker.ctl.rd);
+	turns();
+	assert_int_equal(broker.next, 20);
+	assert_told(&broker, "++++++++++");
+}
+
+static void
+socket_with_a_small_buffer_is_made_large_enough(void **state)
+{
+	int fds[2], small = 1;
+	struct side from, to;
+	static char big[CTL_MAX];
+
+	(void)state;
+	assert_int_equal(sock_pair(SOCK_SEQPACKET, fds), 0);
+	assert_int_equal(
+	    setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)),
+	    0);
+	side_init(&from, fds[0]);
+	side_init(&to, fds[1]);
+	memset(big, 'x', sizeof(big));
+	big[CTL_MAX - 64] = '\0';
+	assert_int_equal(
+	    ctl_send(&from.ctl, -1, "large", "{s:s}", "text", big), 0);
+	turns();
+	assert_told(&to, "<large>");
+	side_done(&from);
+	side_done(&to);
+}
+
+/* Run the loop until n orders have come. */
+static void
+run_until_next(struct side *side, int n)
+{
+	while (side->next < n)
+		ev_run(loop, EVRUN_ONCE);
+}
+
+static void
+order_waits_for_room_for_its_descriptor(void **state)
+{
+	struct rlimit before, none;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(
+	    ctl_send(&master.ctl, -1, "order", "{s:i}", "n", 0), 0);
+	assert_int_equal(ctl_send(&master.ctl, 0, "order", "{s:i}", "n", 1), 0);
+	assert_int_equal(
+	    ctl_send(&master.ctl, -1, "order", "{s:i}", "n", 2), 0);
+	none = before;
+	none.rlim_cur = (rlim_t)lowest_free();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	turns();
+	assert_int_equal(broker.next, 1);
+	assert_int_equal(broker.last_fd, -1);
+	assert_false(ev_is_active(&broker.ctl.rd)); /* no busy loop */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	run_until_next(&broker, 3);
+	assert_told(&broker, "+");
+	assert_true(broker.last_fd >= 0);
+	assert_true(ev_is_active(&broker.ctl.rd));
+}
+
 static void
 closing_inside_an_order_ends_the_orders(void **state)
 {
@@ -346,6 +427,9 @@ main(void)
 	    TEST(sending_to_a_gone_side_is_told),
 	    TEST(what_is_no_order_is_passed_over_with_its_descriptor),
 	    TEST(message_that_is_too_big_is_passed_over),
+	    TEST(orders_of_the_largest_size_go_through),
+	    TEST(socket_with_a_small_buffer_is_made_large_enough),
+	    TEST(order_waits_for_room_for_its_descriptor),
 	    TEST(closing_inside_an_order_ends_the_orders),
 	};
 

@@ -330,6 +330,61 @@ frame_a_byte_at_a_time_is_searched_once(void **state)
 	line_reader_free(r);
 }
 
+/* Another reader that goes on where r, which ends, was. */
+static struct line_reader *
+succeed(struct line_reader *r)
+{
+	struct line_reader *next = reader_new();
+	const char *held;
+	bool skipping;
+	size_t n;
+
+	held = line_reader_peek(r, &n, &skipping);
+	assert_int_equal(n, line_reader_pending(r));
+	assert_int_equal(line_reader_restore(next, held, n, skipping), 0);
+	line_reader_free(r);
+	return next;
+}
+
+static void
+frames_are_the_same_when_another_reader_goes_on(void **state)
+{
+	struct line_reader *r;
+	struct buf trace;
+	size_t n, i;
+
+	(void)state;
+	n = sizeof(stream) - 1;
+	buf_init(&trace, SIZE_MAX);
+	for (i = 0; i <= n; i++) {
+		r = reader_new();
+		feed(r, &trace, stream, i);
+		r = succeed(succeed(r));
+		assert_false(take(r, &trace, 1));
+		feed(r, &trace, stream + i, n - i);
+		line_reader_free(r);
+		assert_trace(&trace, stream_trace);
+	}
+}
+
+static void
+frames_that_were_kept_go_to_another_reader(void **state)
+{
+	struct line_reader *r = reader_new();
+	char data[] = "one\ntwo\nthree";
+	struct buf trace;
+
+	(void)state;
+	buf_init(&trace, SIZE_MAX);
+	assert_int_equal(line_reader_feed(r, data, strlen(data)), 0);
+	assert_true(take(r, &trace, 1));
+	assert_int_equal(line_reader_keep(r), 0);
+	r = succeed(r);
+	feed(r, &trace, "!\n", 2);
+	line_reader_free(r);
+	assert_trace(&trace, "<one><two><three!>");
+}
+
 int
 main(void)
 {
@@ -344,6 +399,8 @@ main(void)
 	    cmocka_unit_test(too_long_frame_is_told_before_its_end),
 	    cmocka_unit_test(ten_megabytes_without_newline_are_not_kept),
 	    cmocka_unit_test(frame_a_byte_at_a_time_is_searched_once),
+	    cmocka_unit_test(frames_are_the_same_when_another_reader_goes_on),
+	    cmocka_unit_test(frames_that_were_kept_go_to_another_reader),
 	};
 
 	return cmocka_run_group_tests_name("line", tests, NULL, NULL);

@@ -8,13 +8,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -184,6 +189,332 @@ log_that_can_not_be_opened_changes_nothing(void **state)
 	assert_ends(read_file(path), ": still here\n");
 }
 
+static size_t
+count(const char *text, const char *part)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, part)) != NULL; text += strlen(part))
+		n++;
+	return n;
+}
+
+static void
+repeats_are_told_as_a_number(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < 5; i++)
+		log_error("again");
+	log_warn("again");
+	log_info("other");
+	read_file(path);
+	assert_int_equal(count(content, "error unit"), 2);
+	assert_int_equal(count(content, ": again\n"), 2);
+	assert_non_null(
+	    strstr(content, ": the last message was repeated 4 times\n"));
+	assert_ends(content, ": other\n");
+}
+
+static void
+bytes_that_are_no_utf8_are_shown(void **state)
+{
+	(void)state;
+	log_info("%s", "\xc3\xa4 \xff \xc2\x9b \xe2\x82");
+	assert_ends(
+	    read_file(path), ": \xc3\xa4 \\xff \\xc2\\x9b \\xe2\\x82\n");
+}
+
+static void
+lines_of_others_have_their_names(void **state)
+{
+	char text[3000];
+
+	(void)state;
+	log_write_as("worker a/1", 17, LOG_INFO, "hello\0x", 7);
+	assert_ends(read_file(path), "Z info  worker a/1[17]: hello\\x00x\n");
+	/* What does not fit a line is not lost, but gets another one. */
+	memset(text, '\1', sizeof(text));
+	log_write_as("worker a/1", 17, LOG_INFO, text, sizeof(text));
+	assert_int_equal(count(read_file(path), "\\x01"), sizeof(text));
+	assert_true(count(content, "worker a/1[17]: ") > 3);
+	log_set_level(LOG_WARN);
+	log_write_as("worker a/1", 17, LOG_INFO, "no", 2);
+	assert_null(strstr(read_file(path), "no\n"));
+}
+
+static void
+json_lines_of_others_are_objects(void **state)
+{
+	json_t *line;
+
+	(void)state;
+	log_set_format(LOG_JSON);
+	log_write_as("worker a/1", 17, LOG_INFO, "a\xff\x01\"\0", 5);
+	line = json_loads(read_file(path), 0, NULL);
+	assert_non_null(line);
+	assert_string_equal(
+	    json_string_value(json_object_get(line, "process")), "worker a/1");
+	assert_int_equal(json_integer_value(json_object_get(line, "pid")), 17);
+	assert_string_equal(
+	    json_string_value(json_object_get(line, "level")), "info");
+	assert_string_equal(
+	    json_string_value(json_object_get(line, "message")), "a?\x01\"?");
+	json_decref(line);
+}
+
+/* Let standard error be fd for a while. */
+static int
+swap_stderr(int fd)
+{
+	int old = dup(STDERR_FILENO);
+
+	assert_true(old >= 0);
+	assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	return old;
+}
+
+static void
+put_stderr_back(int old)
+{
+	assert_int_equal(dup2(old, STDERR_FILENO), STDERR_FILENO);
+	close(old);
+}
+
+/* All that is in a pipe or socket now. */
+static const char *
+take_all(int fd)
+{
+	static char data[1 << 20];
+	size_t used = 0;
+	ssize_t n;
+
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	while ((n = read(fd, data + used, sizeof(data) - 1 - used)) > 0)
+		used += (size_t)n;
+	data[used] = '\0';
+	return data;
+}
+
+#define NOBODY " messages were lost: nobody reads the log\n"
+
+static void
+log_to_stderr(int fd)
+{
+	int old = swap_stderr(fd);
+
+	assert_int_equal(log_open("-"), 0);
+	assert_true(log_fd() > STDERR_FILENO);
+	put_stderr_back(old);
+}
+
+/* Log to fds[1], which blocks; nobody reads, then somebody does. */
+static void
+check_stuck_reader(int fds[2], int flags)
+{
+	unsigned long i, n_lost;
+	const char *text;
+	char *end;
+
+	for (i = 0; i < 20000; i++)
+		log_info("line %lu of many", i);
+	assert_int_equal(fcntl(fds[1], F_GETFL), flags);
+	text = take_all(fds[0]);
+	assert_non_null(strstr(text, "line 0 of many\n"));
+	assert_null(strstr(text, "lost"));
+	assert_ends(text, "of many\n");
+	n_lost = 20000 - count(text, "of many\n");
+	assert_true(n_lost > 0);
+	log_info("somebody reads again");
+	text = strstr(take_all(fds[0]), "]: ");
+	assert_non_null(text);
+	assert_int_equal(strtoul(text + 3, &end, 10), n_lost);
+	assert_int_equal(strncmp(end, NOBODY, strlen(NOBODY)), 0);
+	assert_ends(end, ": somebody reads again\n");
+	assert_int_equal(count(end, "\n"), 2);
+	assert_int_equal(log_open(path), 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void
+pipe_that_nobody_reads_blocks_nobody(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	log_to_stderr(fds[1]);
+	check_stuck_reader(fds, O_WRONLY);
+}
+
+static void
+socket_that_nobody_reads_blocks_nobody(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	log_to_stderr(fds[1]);
+	check_stuck_reader(fds, O_RDWR);
+}
+
+/* One that can't be opened anew, for want of /proc or of the permission. */
+static void
+blocking_pipe_that_nobody_reads_blocks_nobody(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(log_adopt(dup(fds[1]), "-"), 0);
+	check_stuck_reader(fds, O_WRONLY);
+}
+
+static void
+reader_that_has_gone_is_no_harm(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(pipe(fds), 0);
+	log_to_stderr(fds[1]);
+	close(fds[0]);
+	close(fds[1]);
+	log_info("into the void");
+	assert_int_equal(log_open(path), 0);
+	log_info("here");
+	assert_ends(read_file(path), ": here\n");
+	assert_null(strstr(content, "lost"));
+}
+
+static void
+full_disk_is_told_once_there_is_room(void **state)
+{
+	int i;
+
+	(void)state;
+	assert_int_equal(log_open("/dev/full"), 0);
+	for (i = 0; i < 3; i++)
+		log_error("message %d", i);
+	assert_int_equal(log_open(path), 0);
+	log_info("room");
+	read_file(path);
+	assert_non_null(
+	    strstr(content, "3 messages were lost: No space left on device\n"));
+	assert_ends(content, ": room\n");
+	log_info("more");
+	assert_int_equal(count(read_file(path), "lost"), 1);
+}
+
+/* What was written of a line before the disk was full. */
+static void
+torn_line_does_not_run_into_the_next(void **state)
+{
+	struct rlimit lim, old;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	lim = old;
+	lim.rlim_cur = 20;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &lim), 0);
+	log_info("torn");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	log_info("whole");
+	read_file(path);
+	assert_int_equal(strcspn(content, "\n"), 20);
+	assert_ends(content, ": whole\n");
+	assert_non_null(strstr(content, "1 message was lost: "));
+	assert_int_equal(count(content, "\n"), 3);
+}
+
+static void
+device_is_not_given_away(void **state)
+{
+	struct stat before, after;
+
+	(void)state;
+	assert_int_equal(stat("/dev/full", &before), 0);
+	assert_int_equal(log_open("/dev/full"), 0);
+	log_set_owner(12345, 12345);
+	assert_int_equal(log_reopen(), 0);
+	log_set_owner((uid_t)-1, (gid_t)-1);
+	assert_int_equal(stat("/dev/full", &after), 0);
+	assert_int_equal(before.st_uid, after.st_uid);
+}
+
+static void
+descriptor_is_passed_over_an_exec(void **state)
+{
+	int fd;
+
+	(void)state;
+	assert_true(fcntl(log_fd(), F_GETFD) & FD_CLOEXEC);
+	fd = log_detach_fd();
+	assert_int_equal(fd, log_fd());
+	assert_int_equal(fcntl(fd, F_GETFD), 0);
+	/* The exec failed. */
+	assert_int_equal(log_adopt(fd, NULL), 0);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	log_info("still here");
+	assert_ends(read_file(path), ": still here\n");
+	/* It went well: another descriptor, as far as this image knows. */
+	fd = dup(fd);
+	assert_int_equal(log_open("/dev/null"), 0);
+	assert_int_equal(log_adopt(fd, path), 0);
+	log_info("there");
+	assert_ends(read_file(path), ": there\n");
+	assert_int_equal(log_reopen(), 0);
+	log_info("again there");
+	assert_ends(read_file(path), ": again there\n");
+	assert_int_equal(log_adopt(999, path), -EBADF);
+}
+
+static void *
+log_much(void *arg)
+{
+	int i;
+
+	for (i = 0; i < 1000; i++)
+		log_info("%s %d", (const char *)arg, i / 2);
+	return NULL;
+}
+
+static void
+threads_log_whole_lines(void **state)
+{
+	static char names[][8] = {"one", "two", "three"};
+	static char text[1 << 20];
+	pthread_t threads[3];
+	const char *line;
+	size_t i, n;
+	int fd;
+
+	(void)state;
+	for (i = 0; i < 3; i++)
+		assert_int_equal(
+		    pthread_create(&threads[i], NULL, log_much, names[i]), 0);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	log_info("end");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = (size_t)read(fd, text, sizeof(text) - 1);
+	close(fd);
+	assert_true(n < sizeof(text) - 1);
+	text[n] = '\0';
+	for (line = text; *line != '\0'; line = strchr(line, '\n') + 1)
+		assert_int_equal(strncmp(line + 24, " info  unit[", 12), 0);
+	/* Each is there, or counted. */
+	n = count(text, "]: one ") + count(text, "]: two ") +
+	    count(text, "]: three ");
+	for (line = text; (line = strstr(line, "repeated ")) != NULL; line++)
+		n += strtoul(line + 9, NULL, 10);
+	assert_int_equal(n, 3000);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
 
 int
@@ -198,6 +529,19 @@ main(void)
 	    TEST(errno_is_kept),
 	    TEST(reopened_log_leaves_the_rotated_file),
 	    TEST(log_that_can_not_be_opened_changes_nothing),
+	    TEST(repeats_are_told_as_a_number),
+	    TEST(bytes_that_are_no_utf8_are_shown),
+	    TEST(lines_of_others_have_their_names),
+	    TEST(json_lines_of_others_are_objects),
+	    TEST(pipe_that_nobody_reads_blocks_nobody),
+	    TEST(socket_that_nobody_reads_blocks_nobody),
+	    TEST(blocking_pipe_that_nobody_reads_blocks_nobody),
+	    TEST(reader_that_has_gone_is_no_harm),
+	    TEST(full_disk_is_told_once_there_is_room),
+	    TEST(torn_line_does_not_run_into_the_next),
+	    TEST(device_is_not_given_away),
+	    TEST(descriptor_is_passed_over_an_exec),
+	    TEST(threads_log_whole_lines),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);

@@ -557,6 +557,125 @@ writing_to_a_gone_client_closes(void **state)
 	assert_non_null(s.reason);
 }
 
+/* A new peer goes on with the descriptor of the one there is. */
+static void
+hand_over(const struct peer_ops *ops)
+{
+	struct peer_state st;
+	struct buf in, out;
+	int fd;
+
+	assert_true(peer_group_at_rest(&s.group));
+	fd = fcntl(s.peer.fd, F_DUPFD_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	peer_save(&s.peer, &st);
+	buf_init(&in, SIZE_MAX);
+	buf_init(&out, SIZE_MAX);
+	buf_add(&in, st.in, st.in_len);
+	buf_add(&out, st.out, st.out_len);
+	peer_close(&s.peer, NULL);
+	turns();
+	assert_int_equal(s.gone, 1);
+	s.gone = 0;
+	st.in = buf_head(&in);
+	st.out = buf_head(&out);
+	assert_int_equal(
+	    peer_init(&s.peer, &s.group, fd, MAX_LINE, MAX_OUT, ops), 0);
+	assert_int_equal(peer_restore(&s.peer, &st), 0);
+	buf_done(&in);
+	buf_done(&out);
+}
+
+static void
+half_a_line_is_handed_over(void **state)
+{
+	(void)state;
+	start(&ops_half);
+	puts_text("one\ntw");
+	turns();
+	hand_over(&ops_half);
+	turns();
+	puts_text("o\nthree\n");
+	turns();
+	assert_told("<one><two><three>");
+}
+
+static void
+line_that_is_skipped_is_handed_over(void **state)
+{
+	char text[MAX_LINE * 2];
+
+	(void)state;
+	start(&ops_half);
+	memset(text, 'x', sizeof(text));
+	put(text, sizeof(text));
+	turns();
+	hand_over(&ops_half);
+	put(text, sizeof(text));
+	turns();
+	puts_text("\nnext\n");
+	turns();
+	assert_told("!<next>");
+}
+
+static void
+lines_before_a_pause_are_handed_over(void **state)
+{
+	(void)state;
+	start(&ops_half);
+	s.pause_on_line = true;
+	puts_text("one\ntwo\nthree\n");
+	turns();
+	hand_over(&ops_half);
+	turns();
+	assert_told("<one>");
+	peer_resume(&s.peer);
+	turns();
+	assert_told("<two>");
+	s.pause_on_line = false;
+	hand_over(&ops_half);
+	peer_resume(&s.peer);
+	turns();
+	assert_told("<three>");
+}
+
+static void
+output_that_was_not_sent_is_handed_over(void **state)
+{
+	int i, n = 0;
+
+	(void)state;
+	start(&ops_half);
+	while (buf_len(&s.peer.out) == 0) {
+		for (i = 0; i < 1000; i++)
+			send_number(n++);
+		turn();
+	}
+	hand_over(&ops_half);
+	turns();
+	hand_over(&ops_half);
+	for (i = 0; i < 1000; i++)
+		send_number(n++);
+	assert_numbers_arrived(n);
+}
+
+static void
+end_of_file_is_handed_over(void **state)
+{
+	(void)state;
+	start(&ops_half);
+	puts_text("one\n");
+	assert_int_equal(shutdown(s.fd, SHUT_WR), 0);
+	turns();
+	assert_told("<one>.");
+	hand_over(&ops_half);
+	turns();
+	/* It is not told twice; answers still go. */
+	assert_told("");
+	send_number(0);
+	assert_numbers_arrived(1);
+}
+
 #define TEST(t) cmocka_unit_test_teardown(t, tear_down)
 
 int
@@ -584,6 +703,11 @@ main(void)
 	    TEST(close_inside_a_line_ends_the_lines),
 	    TEST(everything_is_harmless_on_a_closed_peer),
 	    TEST(writing_to_a_gone_client_closes),
+	    TEST(half_a_line_is_handed_over),
+	    TEST(line_that_is_skipped_is_handed_over),
+	    TEST(lines_before_a_pause_are_handed_over),
+	    TEST(output_that_was_not_sent_is_handed_over),
+	    TEST(end_of_file_is_handed_over),
 	};
 
 	return cmocka_run_group_tests_name("peer", tests, NULL, NULL);

@@ -3,11 +3,12 @@
  * LINK: worker/runtime.c worker/module.c worker/route.c worker/job.c
  * worker/pool.c worker/perform.c worker/command.c worker/command_args.c
  * worker/command_spawn.c worker/report.c worker/uplink.c worker/order.c
- * worker/modules/builtin.c worker/modules/crash.c worker/modules/echo.c
- * worker/modules/fail.c worker/modules/numbers.c worker/modules/sha512.c
- * worker/modules/sleep.c worker/modules/sort.c ipc/buf.c ipc/clock.c
- * ipc/json.c ipc/line.c ipc/log.c ipc/peer.c ipc/rpc.c ipc/sock.c
- * tests/lib/module_build.c tests/lib/worker_proc.c
+ * worker/fault.c worker/limit.c worker/sink.c worker/slots.c worker/stacks.c
+ * worker/symbol.c worker/modules/builtin.c worker/modules/crash.c
+ * worker/modules/echo.c worker/modules/fail.c worker/modules/numbers.c
+ * worker/modules/sha512.c worker/modules/sleep.c worker/modules/sort.c
+ * ipc/buf.c ipc/clock.c ipc/json.c ipc/line.c ipc/log.c ipc/peer.c ipc/rpc.c
+ * ipc/sock.c tests/lib/module_build.c tests/lib/worker_proc.c
  */
 /*
  * test_worker_command.c - tasks that are programs, run by a whole worker

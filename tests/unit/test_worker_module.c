@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * LINK: worker/check.c worker/module.c worker/route.c worker/job.c
- * worker/report.c worker/uplink.c worker/order.c worker/modules/builtin.c
- * worker/modules/crash.c worker/modules/echo.c worker/modules/fail.c
- * worker/modules/numbers.c worker/modules/sha512.c worker/modules/sleep.c
- * worker/modules/sort.c ipc/buf.c ipc/clock.c ipc/json.c ipc/line.c ipc/log.c
- * ipc/peer.c ipc/rpc.c tests/lib/module_build.c
+ * worker/report.c worker/uplink.c worker/order.c worker/slots.c
+ * worker/modules/builtin.c worker/modules/crash.c worker/modules/echo.c
+ * worker/modules/fail.c worker/modules/numbers.c worker/modules/sha512.c
+ * worker/modules/sleep.c worker/modules/sort.c ipc/buf.c ipc/clock.c ipc/json.c
+ * ipc/line.c ipc/log.c ipc/peer.c ipc/rpc.c tests/lib/module_build.c
  */
 /*
  * test_worker_module.c - modules good and broken, and the names they give

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * LINK: worker/pool.c worker/job.c worker/uplink.c worker/order.c
- * worker/report.c ipc/buf.c ipc/clock.c ipc/json.c ipc/line.c ipc/log.c
- * ipc/peer.c ipc/rpc.c
+ * worker/report.c worker/slots.c ipc/buf.c ipc/clock.c ipc/json.c ipc/line.c
+ * ipc/log.c ipc/peer.c ipc/rpc.c
  */
 /*
  * test_worker_pool.c - threads, jobs and pills
@@ -22,7 +22,8 @@
 
 #include <cmocka.h>
 
-#define N_JOBS 100
+#define N_JOBS    100
+#define N_THREADS 4 /* at the most */
 
 static struct pool pool;
 static sem_t began, gate, ended;
@@ -32,11 +33,12 @@ static unsigned n_begun, n_starts, n_stops, n_dirty; /* under lock */
 static int start_error;
 
 static int
-on_start(void *arg)
+on_start(void *arg, unsigned i)
 {
 	int r;
 
 	(void)arg;
+	assert_true(i < N_THREADS);
 	pthread_mutex_lock(&lock);
 	r = n_starts++ == 1 ? start_error : 0;
 	pthread_mutex_unlock(&lock);

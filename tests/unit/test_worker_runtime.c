@@ -3,11 +3,12 @@
  * LINK: worker/runtime.c worker/module.c worker/route.c worker/job.c
  * worker/pool.c worker/perform.c worker/command.c worker/command_args.c
  * worker/command_spawn.c worker/report.c worker/uplink.c worker/order.c
- * worker/modules/builtin.c worker/modules/crash.c worker/modules/echo.c
- * worker/modules/fail.c worker/modules/numbers.c worker/modules/sha512.c
- * worker/modules/sleep.c worker/modules/sort.c ipc/buf.c ipc/clock.c
- * ipc/json.c ipc/line.c ipc/log.c ipc/peer.c ipc/rpc.c ipc/sock.c
- * tests/lib/module_build.c tests/lib/worker_proc.c
+ * worker/fault.c worker/limit.c worker/sink.c worker/slots.c worker/stacks.c
+ * worker/symbol.c worker/modules/builtin.c worker/modules/crash.c
+ * worker/modules/echo.c worker/modules/fail.c worker/modules/numbers.c
+ * worker/modules/sha512.c worker/modules/sleep.c worker/modules/sort.c
+ * ipc/buf.c ipc/clock.c ipc/json.c ipc/line.c ipc/log.c ipc/peer.c ipc/rpc.c
+ * ipc/sock.c tests/lib/module_build.c tests/lib/worker_proc.c
  */
 /*
  * test_worker_runtime.c - orders and answers; the test is the broker
@@ -93,10 +94,11 @@ hello_says_what_it_can_run(void **state)
 	(void)state;
 	worker_proc_start(&w, &settings, log_path);
 	hello = worker_proc_note(&w, "worker.hello");
-	want = json_pack("{s:i,s:[sssssssssssss],s:i,s:i}", "protocol", 1,
-	    "names", "about", "deaf", "echo", "fail", "hang", "late", "nothing",
-	    "put_off", "say", "sha512", "sleep", "sort", "steps", "threads", 2,
-	    "pid", (int)w.pid);
+	want = json_pack("{s:i,s:[sssssssssssssssssss],s:i,s:i}", "protocol", 1,
+	    "names", "about", "deaf", "echo", "fail", "fault", "fault_together",
+	    "hang", "late", "masked", "nothing", "print", "put_off", "say",
+	    "sha512", "sleep", "sort", "spin", "steps", "stubborn", "threads",
+	    2, "pid", (int)w.pid);
 	assert_true(json_equal(hello, want));
 	json_decref(want);
 	json_decref(hello);

@@ -7,15 +7,22 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <unistd.h>
+#include <stdlib.h>
+#include <string.h>
 
-/* Die of sig, however the process has set it. */
+/* What a process does to itself by mistake, as a string. */
+static const char faults[] = {
+    SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, '\0'};
+
+/* Raise sig, so that it ends the process whatever it is. */
 static void
 die_of(int sig)
 {
 	sigset_t set;
 
-	signal(sig, SIG_DFL);
+	/* The others have the worker's handlers, which say who did it. */
+	if (strchr(faults, sig) == NULL)
+		signal(sig, SIG_DFL);
 	sigemptyset(&set);
 	sigaddset(&set, sig);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -30,7 +37,7 @@ crash_run(struct ganger_task *task, json_t *args)
 
 	exit_status = json_object_get(args, "exit");
 	if (json_is_integer(exit_status))
-		_exit((int)(json_integer_value(exit_status) & 0xff));
+		exit((int)(json_integer_value(exit_status) & 0xff));
 	sig = json_object_get(args, "signal");
 	n = sig == NULL ? SIGSEGV : json_integer_value(sig);
 	if (n > 0 && n < NSIG)

@@ -29,6 +29,11 @@ extern const struct cmd cmd_queues;
 extern const struct cmd cmd_workers;
 extern const struct cmd cmd_status;
 extern const struct cmd cmd_ping;
+extern const struct cmd cmd_scale;
+extern const struct cmd cmd_restart;
+extern const struct cmd cmd_dump;
+extern const struct cmd cmd_reload;
+extern const struct cmd cmd_upgrade;
 extern const struct cmd cmd_stop;
 
 #endif

@@ -54,6 +54,7 @@ run(struct cli *cli, int argc, char **argv)
 	if (status != 0)
 		return status;
 	id = (uint64_t)task_view_id(answer);
+	task_view_warn(cli, answer);
 	json_decref(answer);
 	return finish(cli, id);
 }

@@ -90,23 +90,24 @@ print_alarm(const struct cli *cli, const char *fmt, ...)
 static void
 alarm_pools(const struct cli *cli, const json_t *pools)
 {
-	int64_t alive, processes;
+	int64_t alive, target;
+	const char *name, *state;
 	const json_t *pool;
-	const char *name;
 	size_t i;
 
 	json_array_foreach(pools, i, pool) {
 		name = task_view_text(pool, "name");
+		state = task_view_text(pool, "state");
 		alive = task_view_number(pool, "alive");
-		processes = task_view_number(pool, "processes");
-		if (strcmp(task_view_text(pool, "state"), "flapping") == 0)
+		target = task_view_number(pool, "target");
+		if (strcmp(state, "flapping") == 0)
 			print_alarm(cli,
 			    "pool %s is flapping: its workers die as soon as "
 			    "they start; the log says why",
 			    name);
-		else if (alive < processes)
+		else if (alive < target && strcmp(state, "leaving") != 0)
 			print_alarm(cli, "pool %s has %jd of its %jd processes",
-			    name, (intmax_t)alive, (intmax_t)processes);
+			    name, (intmax_t)alive, (intmax_t)target);
 	}
 }
 

@@ -52,6 +52,7 @@ submit(struct cli *cli, json_t *task, bool wait)
 	if (status != 0)
 		return status;
 	id = task_view_id(answer);
+	task_view_warn(cli, answer);
 	if (cli->json)
 		cli_print_line(cli, answer);
 	else

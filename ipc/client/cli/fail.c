@@ -5,10 +5,12 @@
 #include "ipc/client/cli/fail.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ipc/client/cli/format.h"
+#include "ipc/client/cli/text.h"
 #include "ipc/proto.h"
 
 #define SYSTEM_SOCKET RUNDIR "/ganger/ganger.sock"
@@ -72,12 +74,30 @@ fail_status(const struct ganger_error *err)
 	if (json_is_true(json_object_get(err->data, "retryable")))
 		return EX_TEMPFAIL;
 	switch (err->code) {
+	case RPC_REFUSED:
+		return EX_CONFIG;
 	case RPC_METHOD_NOT_FOUND:
 	case RPC_INTERNAL_ERROR:
 	case RPC_STORAGE:
 		return EX_SOFTWARE;
 	default:
 		return EX_DATAERR;
+	}
+}
+
+/* The mistakes of a configuration, each "FILE:LINE: message". */
+static void
+print_mistakes(const json_t *mistakes)
+{
+	const json_t *mistake;
+	size_t i;
+
+	fflush(stdout);
+	json_array_foreach(mistakes, i, mistake) {
+		if (!json_is_string(mistake))
+			continue;
+		text_print_clean(stderr, json_string_value(mistake));
+		putc('\n', stderr);
 	}
 }
 
@@ -101,6 +121,7 @@ fail_remote(const struct cli *cli, struct ganger_error *err)
 	    json_is_integer(after)
 		? format_span(json_integer_value(after), span)
 		: "");
+	print_mistakes(json_object_get(err->data, "mistakes"));
 	status = fail_status(err);
 	ganger_error_done(err);
 	return status;

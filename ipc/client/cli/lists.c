@@ -89,6 +89,28 @@ worker_style(const char *state)
 	return STYLE_WAIT;
 }
 
+/* Add "ID (how long)" of each task that runs. */
+static void
+add_runs(struct table *t, const json_t *runs)
+{
+	char span[FORMAT_SIZE];
+	const json_t *run;
+	struct buf b;
+	size_t i;
+
+	buf_init(&b, SIZE_MAX);
+	json_array_foreach(runs, i, run)
+		buf_printf(&b, "%s%jd (%s)", i > 0 ? " " : "",
+		    (intmax_t)task_view_id(run),
+		    format_span(task_view_number(run, "running_ms"), span));
+	buf_addc(&b, '\0');
+	if (buf_error(&b) < 0)
+		t->error = buf_error(&b);
+	else
+		table_add(t, STYLE_PLAIN, buf_head(&b));
+	buf_done(&b);
+}
+
 void
 lists_print_workers(
     const struct cli *cli, const json_t *workers, unsigned indent)
@@ -100,11 +122,12 @@ lists_print_workers(
 	    {"BUSY", true},
 	    {"DONE", true},
 	    {"UP", true},
+	    {"RSS", true},
 	    {"TASKS", false},
 	};
 	const json_t *worker;
 	const char *state;
-	char span[FORMAT_SIZE];
+	char span[FORMAT_SIZE], rss[FORMAT_SIZE];
 	struct table t;
 	int64_t started;
 	size_t i;
@@ -124,9 +147,21 @@ lists_print_workers(
 		    task_view_time(worker, "started_at", &started)
 			? format_span(wall_now_ms() - started, span)
 			: NULL);
-		add_words(&t, json_object_get(worker, "tasks"));
+		table_add(&t, STYLE_PLAIN,
+		    format_bytes(task_view_number(worker, "rss_bytes"), rss));
+		add_runs(&t, json_object_get(worker, "runs"));
 	}
 	cli_print_table(cli, &t, indent);
+}
+
+static enum term_style
+pool_style(const char *state)
+{
+	if (strcmp(state, "up") == 0)
+		return STYLE_GOOD;
+	if (strcmp(state, "leaving") == 0)
+		return STYLE_WAIT;
+	return STYLE_BAD;
 }
 
 void
@@ -141,7 +176,7 @@ lists_print_pools(const struct cli *cli, const json_t *pools, unsigned indent)
 	    {"QUEUES", false},
 	    {"TASKS", false},
 	};
-	int64_t alive, processes;
+	int64_t alive, target;
 	const json_t *pool;
 	const char *state;
 	struct table t;
@@ -151,15 +186,14 @@ lists_print_pools(const struct cli *cli, const json_t *pools, unsigned indent)
 	json_array_foreach(pools, i, pool) {
 		state = task_view_text(pool, "state");
 		alive = task_view_number(pool, "alive");
-		processes = task_view_number(pool, "processes");
+		target = task_view_number(pool, "target");
 		table_add(&t, STYLE_PLAIN, task_view_text(pool, "name"));
-		table_add(&t, strcmp(state, "up") == 0 ? STYLE_GOOD : STYLE_BAD,
-		    state);
-		table_addf(&t, alive < processes ? STYLE_BAD : STYLE_PLAIN,
-		    "%jd/%jd", (intmax_t)alive, (intmax_t)processes);
+		table_add(&t, pool_style(state), state);
+		table_addf(&t, alive < target ? STYLE_BAD : STYLE_PLAIN,
+		    "%jd/%jd", (intmax_t)alive, (intmax_t)target);
 		table_addf(&t, STYLE_PLAIN, "%jd/%jd",
 		    (intmax_t)task_view_number(pool, "busy"),
-		    (intmax_t)(task_view_number(pool, "threads") * processes));
+		    (intmax_t)(task_view_number(pool, "threads") * target));
 		add_number(&t, STYLE_WAIT, pool, "restarts");
 		add_words(&t, json_object_get(pool, "queues"));
 		add_words(&t, json_object_get(pool, "names"));

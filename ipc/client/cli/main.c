@@ -29,6 +29,11 @@ static const struct cmd *const cmds[] = {
     &cmd_workers,
     &cmd_status,
     &cmd_ping,
+    &cmd_scale,
+    &cmd_restart,
+    &cmd_dump,
+    &cmd_reload,
+    &cmd_upgrade,
     &cmd_stop,
 };
 #define N_CMDS (sizeof(cmds) / sizeof(cmds[0]))

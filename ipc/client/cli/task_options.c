@@ -29,6 +29,8 @@ static const struct {
     {'p', "--priority", "priority", KIND_NUMBER, 9},
     {TASK_OPT_RETRIES, "--retries", "retries", KIND_NUMBER, INT32_MAX},
     {TASK_OPT_TIMEOUT, "--timeout", "timeout_ms", KIND_DURATION, 0},
+    {TASK_OPT_SOFT_TIMEOUT, "--soft-timeout", "soft_timeout_ms", KIND_DURATION,
+	0},
     {TASK_OPT_DELAY, "--delay", "delay_ms", KIND_DURATION, 0},
     {TASK_OPT_AT, "--at", "run_at", KIND_TIME, 0},
     {TASK_OPT_EXPIRES, "--expires", "expires_ms", KIND_DURATION, 0},

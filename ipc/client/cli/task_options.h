@@ -13,6 +13,7 @@
 enum {
 	TASK_OPT_RETRIES = CLI_OPT_OWN,
 	TASK_OPT_TIMEOUT,
+	TASK_OPT_SOFT_TIMEOUT,
 	TASK_OPT_DELAY,
 	TASK_OPT_AT,
 	TASK_OPT_EXPIRES,
@@ -28,13 +29,15 @@ enum {
 	{"queue", required_argument, NULL, 'q'}, \
 	{"priority", required_argument, NULL, 'p'}, \
 	{"retries", required_argument, NULL, TASK_OPT_RETRIES}, \
-	{"timeout", required_argument, NULL, TASK_OPT_TIMEOUT}
+	{"timeout", required_argument, NULL, TASK_OPT_TIMEOUT}, \
+	{"soft-timeout", required_argument, NULL, TASK_OPT_SOFT_TIMEOUT}
 /* clang-format on */
 #define TASK_HELP \
 	"  -q, --queue QUEUE    the queue; else the one that serves NAME\n" \
 	"  -p, --priority N     0 to 9, 9 first; else the queue's\n" \
 	"      --retries N      attempts after a failed first one\n" \
-	"      --timeout D      time limit of an attempt\n"
+	"      --timeout D      time limit of an attempt\n" \
+	"      --soft-timeout D ask an attempt to end after this time\n"
 
 /*
  * Put option `opt`, whose value is in optarg, into the parameters in task;

@@ -240,6 +240,15 @@ task_view_print(const struct cli *cli, const json_t *task)
 	print_error(cli, json_object_get(task, "error"));
 }
 
+void
+task_view_warn(const struct cli *cli, const json_t *answer)
+{
+	const char *warning = task_view_text(answer, "warning");
+
+	if (warning[0] != '\0')
+		cli_warn(cli, "%s", warning);
+}
+
 int
 task_view_status(const struct cli *cli, const json_t *task)
 {

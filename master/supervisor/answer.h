@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * answer.h - what clients asked of the master, through the broker
+ */
+#ifndef GANGER_SUPERVISOR_ANSWER_H
+#define GANGER_SUPERVISOR_ANSWER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct supervisor;
+
+/* Answer the ask of that id; 0: nobody asked.  result is taken. */
+void answer_result(struct supervisor *sv, uint64_t id, json_t *result);
+
+/* Refuse it.  mistakes, an array of texts or NULL, is borrowed. */
+void answer_refused(struct supervisor *sv, uint64_t id, bool retryable,
+    const char *message, json_t *mistakes);
+
+/* A pool was rolled: answer who waits for that. */
+void answer_take_rolled(struct supervisor *sv);
+
+/* A pool can't be rolled: tell who waits for that. */
+void answer_take_unrolled(
+    struct supervisor *sv, const char *pool, const char *why);
+
+/* Take an order "ask". */
+void answer_take(struct supervisor *sv, json_t *msg);
+
+#endif
