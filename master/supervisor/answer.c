@@ -124,8 +124,9 @@ take_restart(struct supervisor *sv, uint64_t id, json_t *args)
 				roll(p, names);
 		}
 	}
-	(void)json_array_append_new(sv->rolls,
-	    json_pack("{s:I,s:o}", "id", (json_int_t)id, "pools", names));
+	(void)json_array_append_new(
+	    sv->rolls, json_pack("{s:I,s:O,s:{s:o}}", "id", (json_int_t)id,
+			   "pools", names, "result", "pools", names));
 	answer_take_rolled(sv);
 }
 
@@ -147,20 +148,53 @@ is_rolling(struct supervisor *sv, json_t *names)
 void
 answer_take_rolled(struct supervisor *sv)
 {
-	json_t *item, *names;
+	json_t *item, *result;
 	size_t i = 0;
 
 	while ((item = json_array_get(sv->rolls, i)) != NULL) {
-		names = json_object_get(item, "pools");
-		if (is_rolling(sv, names)) {
+		if (is_rolling(sv, json_object_get(item, "pools"))) {
 			i++;
+			continue;
+		}
+		result = json_incref(json_object_get(item, "result"));
+		answer_result(sv,
+		    (uint64_t)json_integer_value(json_object_get(item, "id")),
+		    result);
+		(void)json_array_remove(sv->rolls, i);
+	}
+}
+
+void
+answer_take_setback(struct supervisor *sv)
+{
+	json_t *item, *result;
+	size_t i = 0;
+
+	while ((item = json_array_get(sv->rolls, i)) != NULL) {
+		result = json_object_get(item, "result");
+		if (json_object_get(result, "pools") != NULL) {
+			i++; /* a restart, which answer_take_unrolled ends */
 			continue;
 		}
 		answer_result(sv,
 		    (uint64_t)json_integer_value(json_object_get(item, "id")),
-		    json_pack("{s:O}", "pools", names));
+		    json_incref(result));
 		(void)json_array_remove(sv->rolls, i);
 	}
+}
+
+void
+answer_when_rolled(struct supervisor *sv, uint64_t id, json_t *result)
+{
+	json_t *names = json_array();
+	const struct pool *p;
+
+	TAILQ_FOREACH(p, &sv->pools, entry)
+		(void)json_array_append_new(names, json_string(p->name));
+	(void)json_array_append_new(
+	    sv->rolls, json_pack("{s:I,s:o,s:o}", "id", (json_int_t)id, "pools",
+			   names, "result", result));
+	answer_take_rolled(sv);
 }
 
 static bool

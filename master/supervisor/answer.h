@@ -18,8 +18,17 @@ void answer_result(struct supervisor *sv, uint64_t id, json_t *result);
 void answer_refused(struct supervisor *sv, uint64_t id, bool retryable,
     const char *message, json_t *mistakes);
 
+/*
+ * Answer when all pools have been rolled, or it shows that this will take long.
+ * result is taken.
+ */
+void answer_when_rolled(struct supervisor *sv, uint64_t id, json_t *result);
+
 /* A pool was rolled: answer who waits for that. */
 void answer_take_rolled(struct supervisor *sv);
+
+/* The roll that follows from a reload has a set-back: nobody waits for it. */
+void answer_take_setback(struct supervisor *sv);
 
 /* A pool can't be rolled: tell who waits for that. */
 void answer_take_unrolled(

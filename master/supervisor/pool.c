@@ -45,6 +45,7 @@ on_give_up(struct ev_loop *loop, struct ev_timer *w, int revents)
 void
 pool_fail_roll(struct pool *p, const char *why)
 {
+	answer_take_setback(p->supervisor);
 	if (!p->asked || p->failure != NULL)
 		return;
 	p->failure = strdup(why);

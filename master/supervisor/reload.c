@@ -96,25 +96,34 @@ drop_canaries(struct supervisor *sv)
 }
 
 static void
-answer(struct supervisor *sv, const char *why, json_t *mistakes)
+refuse(struct supervisor *sv, const char *why, json_t *mistakes)
+{
+	json_t *asking = sv->reload.asking, *item;
+	size_t i;
+
+	json_array_foreach(asking, i, item)
+		answer_refused(sv, (uint64_t)json_integer_value(item), false,
+		    why, mistakes);
+	(void)json_array_clear(asking);
+}
+
+/* Answer once all workers are of the new configuration, or the new binary. */
+static void
+answer(struct supervisor *sv)
 {
 	struct reload *r = &sv->reload;
-	json_t *item;
-	uint64_t id;
+	json_t *item, *result;
 	size_t i;
 
 	json_array_foreach(r->asking, i, item) {
-		id = (uint64_t)json_integer_value(item);
-		if (why != NULL)
-			answer_refused(sv, id, false, why, mistakes);
-		else if (r->renewed)
-			answer_result(sv, id,
-			    json_pack("{s:s,s:i}", "version", GANGER_VERSION,
-				"pid", (int)getpid()));
+		if (r->renewed)
+			result = json_pack("{s:s,s:i}", "version",
+			    GANGER_VERSION, "pid", (int)getpid());
 		else
-			answer_result(sv, id,
-			    json_pack("{s:O,s:O}", "changed", r->changed,
-				"needs_restart", r->held_back));
+			result = json_pack("{s:O,s:O}", "changed", r->changed,
+			    "needs_restart", r->held_back);
+		answer_when_rolled(
+		    sv, (uint64_t)json_integer_value(item), result);
 	}
 	(void)json_array_clear(r->asking);
 }
@@ -130,7 +139,7 @@ fail(struct supervisor *sv, const char *why, json_t *mistakes)
 		log_error("upgrade: %s; the old workers stay", why);
 	else
 		log_error("reload: %s; the old configuration stays", why);
-	answer(sv, why, mistakes);
+	refuse(sv, why, mistakes);
 	go_on(sv);
 }
 
@@ -495,7 +504,7 @@ reload_take_applied(struct supervisor *sv, bool ok, const char *why)
 	log_texts(r->held_back, "takes effect at a restart of gangerd: ");
 	log_info("%s", r->renewed ? "upgrade: workers of the new binary follow"
 				  : "reload: the new configuration is in use");
-	answer(sv, NULL, NULL);
+	answer(sv);
 	go_on(sv);
 }
 
