@@ -4,6 +4,7 @@
 import json
 import os
 import resource
+import select
 import signal
 import stat
 import subprocess
@@ -337,6 +338,30 @@ def test_a_long_list_is_waited_for(broker, binary):
     assert [client.result(ident) for ident in pings] == ["pong"] * 101
 
 
+def test_lists_without_end_do_not_put_it_off(broker):
+    clients = [broker.client() for _ in range(4)]
+    tasks = [{"name": "work"}] * 1000
+    for _ in range(scaled(20, 3)):
+        clients[0].rpc("task.submit_many", {"tasks": tasks})
+    params = {"state": "failed", "limit": 1}
+    waiting = [
+        (client, client.request("task.list", params))
+        for _ in range(20)
+        for client in clients
+    ]
+    broker.send_upgrade()
+    # Until it has come back, each answer brings the next request.
+    while not select.select([broker.ctl], [], [], 0)[0]:
+        ready = select.select([client.sock for client in clients], [], [], 0)
+        for n, (client, ident) in enumerate(waiting):
+            if ident in client.early or client.sock in ready[0]:
+                assert client.result(ident)["tasks"] == []
+                waiting[n] = (client, client.request("task.list", params))
+    assert broker.expect("ready")["resumed"]
+    for client, ident in waiting:
+        assert client.result(ident)["tasks"] == []
+
+
 # Tasks
 
 
@@ -381,6 +406,12 @@ def test_a_stale_answer_is_still_known_to_be_stale(broker):
     worker.succeed(old, "twice")
     worker.succeed(new, "right")
     assert client.wait(1, 2)[1]["result"] == "right"
+    # Nor is it one to what another image sends.
+    client.submit("work", "third")
+    new = worker.take()
+    worker.succeed(old, "again")
+    worker.succeed(new, "third")
+    assert client.wait(3)[0]["result"] == "third"
     assert client.task(1)["result"] == "once"
 
 
@@ -440,6 +471,9 @@ def test_time_limits_hold(broker):
     assert killed["pid"] == worker.pid
     assert 0.3 < time.monotonic() - begin < seconds(1)
     broker.upgrade()
+    assert client.rpc("server.ping") == "pong"
+    # The master is not told again.
+    assert not select.select([broker.ctl], [], [], 0.05)[0]
     worker.die(signal.SIGKILL)
     error = client.wait(task)[0]["error"]
     assert error["code"] == -32018

@@ -146,7 +146,8 @@ told(void)
 	static char text[4096];
 	size_t n = buf_len(out) < sizeof(text) ? buf_len(out) : 0;
 
-	memcpy(text, buf_head(out), n);
+	if (n > 0)
+		memcpy(text, buf_head(out), n);
 	text[n] = '\0';
 	buf_reset(out);
 	return text;
