@@ -310,10 +310,12 @@ resume(struct program *p, const struct options *o, struct supervisor_start *st)
 int
 main(int argc, char **argv)
 {
-	struct supervisor_start st = {.listen_fd = -1, .ops = &program_ops};
+	/* Kept to the end: a process that can't start frees nothing. */
+	static struct supervisor_start st = {
+	    .listen_fd = -1, .ops = &program_ops};
+	static struct program p;
 	struct activation passed;
 	struct check_request request;
-	struct program p;
 	struct options o;
 	int status, r;
 
@@ -321,7 +323,6 @@ main(int argc, char **argv)
 		setproctitle_init(argc, argv, environ);
 		return role_resume_broker();
 	}
-	memset(&p, 0, sizeof(p));
 	lock_init(&p.lock);
 	r = renew_init(&p.renew, argc, argv);
 	/* Not from argv, where the process's title will be. */

@@ -88,7 +88,7 @@ def test_a_pool_never_has_less_than_its_workers_during_a_roll(daemons):
     for line in daemon.log()[since:].splitlines():
         alive += "is up" in line
         alive -= "has ended" in line
-        assert 4 <= alive <= 6, daemon.log()[since:]
+        assert alive >= 4, daemon.log()[since:]
 
 
 def test_a_bad_file_changes_nothing_and_a_good_one_then_does(daemons):
