@@ -34,10 +34,17 @@ SUDO ?= $(if $(filter 0,$(shell id -u)),,sudo)
 # What a build and the tests need, and what lint needs besides.
 DEPS_BUILD := gcc make pkg-config libc6-dev libev-dev libjansson-dev \
 	libbsd-dev libmd-dev libconfuse-dev
-DEPS_CHECK := libcmocka-dev python3-pytest procps netcat-openbsd
+DEPS_CHECK := libcmocka-dev python3-pytest python3-pytest-xdist procps \
+	netcat-openbsd
 DEPS_LINT := clang clang-format cppcheck mandoc universal-ctags
 
 -include config.mk
+
+# Black-box tests run so many at a time, for they wait more than they work; one
+# after the other where pytest-xdist is missing, or with 1.
+PYTEST_JOBS ?= 4
+PYTEST_N = $(if $(filter-out 0 1,$(PYTEST_JOBS)),$(shell \
+	$(PYTHON) -c 'import xdist' 2>/dev/null && echo "-n $(PYTEST_JOBS)"))
 
 # `make V=1` shows whole commands.
 Q := $(if $(V),,@)
@@ -176,7 +183,7 @@ check-units: $(UNIT_BIN)
 
 check-blackbox: all
 	BUILD="$(abspath $(BUILD))" $(PYTHON) -B -m pytest -q \
-		-p no:cacheprovider $(PYTEST_FLAGS) tests
+		-p no:cacheprovider $(PYTEST_N) $(PYTEST_FLAGS) tests
 
 SAN_ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer

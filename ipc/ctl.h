@@ -7,7 +7,8 @@
  * does not fit waits in memory, in order.
  *
  * master → broker
- *   worker.add     pool, slot, pid, and the broker's end of its channel
+ *   worker.add     pool, slot, pid, again (in the place of one that has ended
+ *                  or is to), and the broker's end of its channel
  *   worker.gone    pid, status (text), signal; task and run, if it is known
  *                  which one ended it; cut: the master did, for no fault of
  *                  any task's

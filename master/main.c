@@ -2,6 +2,7 @@
 /*
  * main.c - gangerd: options, configuration, start
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -249,6 +250,7 @@ start(struct program *p, const struct options *o, struct activation *passed,
 	const struct config *c = st->config;
 	int r, status;
 
+	assert(c != NULL);
 	/* Before the log, which is to lead where standard error does then. */
 	if (o->detach && (r = detach()) < 0) {
 		log_error("can't detach: %s", strerror(-r));

@@ -10,8 +10,8 @@
  *   QUITTING  the workers are being stopped; leave when they have gone
  *   LEAVING   answer who still waits, send what is written, end
  *
- * The end of a turn is the same in each: dispatch, flush the store, arm the
- * timer; then ipc/peer sends.
+ * The end of a turn is the same in each: tidy, dispatch, flush the store, arm
+ * the timer; then ipc/peer sends.
  */
 #include "master/broker/broker.h"
 
@@ -110,12 +110,13 @@ on_turn(void *arg)
 {
 	struct broker *b = arg;
 
+	/* First, for it may give tasks to workers that are idle. */
+	tidy_crews(b);
 	if (b->phase < BROKER_QUITTING)
 		dispatch_run(b);
 	store_flush(b->store);
 	wallwatch_look(b);
 	life_arm(b);
-	tidy_crews(b);
 	load_tell(b);
 	if (b->phase == BROKER_DRAINING)
 		drain(b);

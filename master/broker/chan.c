@@ -22,6 +22,9 @@
 #define LINE_SLACK 4096 /* a result's frame, and a request's */
 #define LOG_MAX    1024 /* bytes of a task's log line */
 
+/* The longest wait that a handler can ask for, as it is for a submit. */
+#define DELAY_MAX_MS (INT64_C(10) * 365 * 86400 * 1000)
+
 #define SLOT_OF(rpc_id) ((unsigned)((rpc_id) % BROKER_THREADS_MAX))
 
 static struct chan *
@@ -194,6 +197,12 @@ finish_run(struct chan *c, struct task *t)
 	c->n_done++;
 }
 
+static int64_t
+clamp_delay(json_int_t ms)
+{
+	return ms < DELAY_MAX_MS ? ms : DELAY_MAX_MS;
+}
+
 static void
 take_snooze(struct chan *c, json_t *params)
 {
@@ -204,7 +213,7 @@ take_snooze(struct chan *c, json_t *params)
 	if (t == NULL)
 		return;
 	finish_run(c, t);
-	c->ops->on_snooze(c, t, ms < 0 ? 0 : ms);
+	c->ops->on_snooze(c, t, ms < 0 ? 0 : clamp_delay(ms));
 }
 
 static void
@@ -220,8 +229,9 @@ take_error(struct chan *c, struct task *t, json_t *error)
 	f.data = json_object_get(error, "data");
 	f.retryable = !json_is_false(json_object_get(f.data, "retryable"));
 	after = json_object_get(f.data, "retry_after_ms");
-	f.retry_after_ms =
-	    json_is_integer(after) ? json_integer_value(after) : -1;
+	f.retry_after_ms = json_is_integer(after)
+			       ? clamp_delay(json_integer_value(after))
+			       : -1;
 	c->ops->on_failure(c, t, &f);
 }
 

@@ -60,8 +60,7 @@ struct crew {
 	unsigned n_up;       /* chans in CHAN_UP */
 	unsigned n_threads;  /* of those */
 	unsigned n_running;  /* tasks */
-	uint64_t n_restarts; /* workers that came after the first ones */
-	uint64_t n_added;
+	uint64_t n_restarts; /* workers that came in the place of others */
 	struct crew_load told;
 };
 

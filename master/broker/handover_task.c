@@ -39,7 +39,6 @@ static const struct handover_field task_fields[] = {
     FIELD(backoff_ms, HANDOVER_64),
     FIELD(timeout_ms, HANDOVER_64),
     FIELD(soft_timeout_ms, HANDOVER_64),
-    FIELD(soft_timeout_ms, HANDOVER_64),
     FIELD(result_ttl_ms, HANDOVER_64),
     FIELD(submitted_at, HANDOVER_64),
     FIELD(run_at, HANDOVER_64),

@@ -27,7 +27,6 @@ static const struct handover_field crew_fields[] = {
     CREW(n_target, HANDOVER_32),
     CREW(pass, HANDOVER_64),
     CREW(n_restarts, HANDOVER_64),
-    CREW(n_added, HANDOVER_64),
 };
 
 static const struct handover_field chan_fields[] = {

@@ -210,7 +210,9 @@ life_restore(struct broker *b, struct task *t)
 	if (t->state == TASK_READY)
 		life_place(b, t);
 	count(b, t, 1);
-	set_timer(b, t);
+	/* One over its limit has had that told. */
+	if (!t->timed_out)
+		set_timer(b, t);
 	return 0;
 }
 

@@ -13,6 +13,10 @@
  *   it was a suspect (alone by design)     guilty as well
  *   all others                             suspects: each is run again alone
  *
+ * A worker may name what it does not run: a task that it had answered already,
+ * or anything at all once its memory is broken.  That proves nothing against
+ * any of its tasks, and clears none.
+ *
  * A worker that ended on an order of the master has none.  A SIGKILL that
  * nobody here asked for proves nothing against a task that was not a suspect
  * already: the out-of-memory killer or an administrator may have sent it.
@@ -200,7 +204,7 @@ roster_add(struct broker *b, json_t *msg, int fd)
 			close(fd); /* it dies of its end of file */
 		return;
 	}
-	if (w->n_added++ >= w->settings->n_processes)
+	if (json_is_true(json_object_get(msg, "again")))
 		w->n_restarts++;
 	listener_review(&b->listener);
 	if (w->settings->max_tasks > 0)
@@ -263,6 +267,21 @@ struct death {
 	bool alone;         /* it had one task only, and had read it */
 };
 
+/* True when what c named as the culprit is one of the runs that it has. */
+static bool
+has_culprit(const struct chan *c, const struct death *d)
+{
+	const struct task *t;
+	unsigned i;
+
+	for (i = 0; i < c->threads; i++) {
+		t = c->runs[i].task;
+		if (t != NULL && t->id == d->task && t->run == d->run)
+			return true;
+	}
+	return false;
+}
+
 static void
 settle_timed_out(struct broker *b, struct task *t)
 {
@@ -294,7 +313,7 @@ settle(struct broker *b, struct task *t, const struct death *d)
 		settle_timed_out(b, t);
 	else if (d->cut)
 		life_interrupt(b, t);
-	else if (d->task != 0 && d->task == t->id && d->run == t->run)
+	else if (d->task == t->id && d->run == t->run)
 		settle_guilty(b, t, d->status);
 	else if (d->planned || d->task != 0)
 		life_requeue(b, t);
@@ -313,6 +332,10 @@ settle_all(struct broker *b, struct chan *c, struct death *d)
 	/* What it had not even read is not to blame. */
 	d->alone = c->n_running == 1 && !c->peer.reset;
 	d->planned = has_timed_out(c);
+	if (d->task != 0 && !has_culprit(c, d)) {
+		d->task = 0;
+		d->alone = false;
+	}
 	list_tasks(c, ids, sizeof(ids));
 	if (d->task != 0)
 		snprintf(culprit, sizeof(culprit), "; task %llu is to blame",

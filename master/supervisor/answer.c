@@ -22,12 +22,14 @@
 void
 answer_result(struct supervisor *sv, uint64_t id, json_t *result)
 {
-	if (id == 0 || result == NULL)
-		json_decref(result);
-	else if (ctl_send(&sv->ctl, -1, "answer", "{s:I,s:o}", "id",
-		     (json_int_t)id, "result", result) < 0)
+	if (result == NULL)
 		answer_refused(
-		    sv, id, false, "the answer is too long to be told", NULL);
+		    sv, id, true, "out of memory for the answer", NULL);
+	else if (id != 0 && ctl_send(&sv->ctl, -1, "answer", "{s:I,s:O}", "id",
+				(json_int_t)id, "result", result) < 0)
+		answer_refused(sv, id, false,
+		    "it is done, but the answer is too long to be told", NULL);
+	json_decref(result);
 }
 
 void
@@ -98,7 +100,8 @@ roll(struct pool *p, json_t *names)
 	log_info("pool \"%s\": its workers are replaced: a client asked for it",
 	    p->name);
 	(void)json_array_append_new(names, json_string(p->name));
-	p->asked = true;
+	/* The roll of a reload is not given up for this one's sake. */
+	p->asked = p->asked || !p->rolling;
 	pool_roll(p);
 }
 
@@ -164,21 +167,39 @@ answer_take_rolled(struct supervisor *sv)
 	}
 }
 
+static bool
+has_text(json_t *texts, const char *text)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(texts, i, item) {
+		if (strcmp(json_string_value(item), text) == 0)
+			return true;
+	}
+	return false;
+}
+
 void
-answer_take_setback(struct supervisor *sv)
+answer_take_setback(
+    struct supervisor *sv, const struct pool *p, const char *why)
 {
 	json_t *item, *result;
 	size_t i = 0;
+	uint64_t id;
 
 	while ((item = json_array_get(sv->rolls, i)) != NULL) {
 		result = json_object_get(item, "result");
-		if (json_object_get(result, "pools") != NULL) {
+		id = (uint64_t)json_integer_value(json_object_get(item, "id"));
+		if (json_object_get(result, "pools") == NULL) {
+			answer_result(sv, id, json_incref(result));
+		} else if (!p->asked &&
+			   has_text(json_object_get(item, "pools"), p->name)) {
+			answer_refused(sv, id, true, why, NULL);
+		} else {
 			i++; /* a restart, which answer_take_unrolled ends */
 			continue;
 		}
-		answer_result(sv,
-		    (uint64_t)json_integer_value(json_object_get(item, "id")),
-		    json_incref(result));
 		(void)json_array_remove(sv->rolls, i);
 	}
 }
@@ -195,19 +216,6 @@ answer_when_rolled(struct supervisor *sv, uint64_t id, json_t *result)
 	    sv->rolls, json_pack("{s:I,s:o,s:o}", "id", (json_int_t)id, "pools",
 			   names, "result", result));
 	answer_take_rolled(sv);
-}
-
-static bool
-has_text(json_t *texts, const char *text)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(texts, i, item) {
-		if (strcmp(json_string_value(item), text) == 0)
-			return true;
-	}
-	return false;
 }
 
 void

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct pool;
 struct supervisor;
 
 /* Answer the ask of that id; 0: nobody asked.  result is taken. */
@@ -27,8 +28,12 @@ void answer_when_rolled(struct supervisor *sv, uint64_t id, json_t *result);
 /* A pool was rolled: answer who waits for that. */
 void answer_take_rolled(struct supervisor *sv);
 
-/* The roll that follows from a reload has a set-back: nobody waits for it. */
-void answer_take_setback(struct supervisor *sv);
+/*
+ * A roll of the pool has a set-back: nobody waits for one that follows from a
+ * reload any longer.  A restart that is given up, answer_take_unrolled ends.
+ */
+void answer_take_setback(
+    struct supervisor *sv, const struct pool *p, const char *why);
 
 /* A pool can't be rolled: tell who waits for that. */
 void answer_take_unrolled(

@@ -9,25 +9,35 @@
 #include "master/supervisor/pool.h"
 #include "master/supervisor/supervisor.h"
 
-/* Do what the policy says by now, and come back when it may say more. */
+/* Come back when the policy may say something else. */
+static void
+watch(struct pool *p, struct mono now)
+{
+	struct ev_loop *loop = p->supervisor->loop;
+	struct mono at;
+
+	ev_timer_stop(loop, &p->rescale);
+	if (!scale_due_at(&p->scale, &at))
+		return;
+	ev_now_update(loop);
+	ev_timer_set(&p->rescale, (double)mono_until_ms(now, at) / 1000., 0.);
+	ev_timer_start(loop, &p->rescale);
+}
+
+/* Do what the policy says by now. */
 static void
 follow(struct pool *p)
 {
-	struct supervisor *sv = p->supervisor;
-	struct mono now = mono_now(), at;
+	struct mono now = mono_now();
 	unsigned n;
 
-	ev_timer_stop(sv->loop, &p->rescale);
+	ev_timer_stop(p->supervisor->loop, &p->rescale);
 	if (p->config == NULL || !config_pool_scales(p->config))
 		return;
 	n = scale_target(&p->scale, now);
 	if (n != p->n_wanted)
 		pool_set_wanted(p, n, "the load");
-	if (!scale_due_at(&p->scale, &at))
-		return;
-	ev_now_update(sv->loop);
-	ev_timer_set(&p->rescale, (double)mono_until_ms(now, at) / 1000., 0.);
-	ev_timer_start(sv->loop, &p->rescale);
+	watch(p, now);
 }
 
 static void
@@ -52,7 +62,7 @@ autoscale_stop(struct pool *p)
 }
 
 void
-autoscale_configure(struct pool *p)
+autoscale_configure(struct pool *p, bool goes_on)
 {
 	struct scale_settings settings = {
 	    .min = p->config->min_processes,
@@ -62,7 +72,11 @@ autoscale_configure(struct pool *p)
 	};
 
 	if (config_pool_scales(p->config)) {
-		scale_init(&p->scale, &settings, p->n_wanted, mono_now());
+		if (goes_on)
+			scale_set(&p->scale, &settings, mono_now());
+		else
+			scale_init(
+			    &p->scale, &settings, p->n_wanted, mono_now());
 		p->n_wanted = p->scale.target;
 	}
 	follow(p);
@@ -104,9 +118,12 @@ autoscale_forget_load(struct pool *p)
 unsigned
 autoscale_move(struct pool *p, unsigned n)
 {
+	struct mono now = mono_now();
+
 	if (!config_pool_scales(p->config))
 		return n;
-	n = scale_move(&p->scale, n, mono_now());
-	follow(p);
+	n = scale_move(&p->scale, n, now);
+	/* The caller says why it is done. */
+	watch(p, now);
 	return n;
 }

@@ -8,14 +8,18 @@
 #define GANGER_SUPERVISOR_AUTOSCALE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 struct pool;
 
 void autoscale_init(struct pool *p);
 void autoscale_stop(struct pool *p);
 
-/* The pool has a configuration, or another one, and wants n_wanted. */
-void autoscale_configure(struct pool *p);
+/*
+ * The pool has a configuration, or another one, and wants n_wanted.  goes_on:
+ * it followed the load before, and goes on from there.
+ */
+void autoscale_configure(struct pool *p, bool goes_on);
 
 /* The broker reports {"ready", "oldest_ms", "busy", "threads"}. */
 void autoscale_take_load(struct pool *p, json_t *msg);

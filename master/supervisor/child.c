@@ -196,10 +196,13 @@ start_failed(struct slot *s, int r)
 static void
 pass_channel(struct slot *s, int fd)
 {
+	bool again = s->filled || s->replaces != NULL;
 	int r;
 
-	r = ctl_send(&s->supervisor->ctl, fd, "worker.add", "{s:s,s:i,s:i}",
-	    "pool", s->pool->name, "slot", (int)s->number, "pid", (int)s->pid);
+	r = ctl_send(&s->supervisor->ctl, fd, "worker.add", "{s:s,s:i,s:i,s:b}",
+	    "pool", s->pool->name, "slot", (int)s->number, "pid", (int)s->pid,
+	    "again", (int)again);
+	s->filled = true;
 	close(fd);
 	/* Without its channel it ends by itself. */
 	if (r < 0)
@@ -358,6 +361,8 @@ child_take_hello(struct slot *s)
 		pool_retire(old);
 	}
 	pool_adjust(s->pool);
+	if (s->pool->flapping) /* whoever died so often may be gone by now */
+		pool_tell_state(s->pool);
 	supervisor_tell_status(s->supervisor);
 	supervisor_serve_if_ready(s->supervisor);
 }
@@ -423,6 +428,7 @@ orphan(struct slot *s)
 		return;
 	/* Its channel is closed: it ends by no fault of its own. */
 	s->ordered = true;
+	s->filled = false;
 	deadline_set(&s->boot, ORPHAN_WAIT_MS);
 }
 
@@ -482,6 +488,9 @@ child_settle(struct slot *s, pid_t pid, int status)
 	output_drain(&s->output); /* its last words come first */
 	if (status == 0)
 		log_info("%s, pid %d, has ended", name, (int)pid);
+	else if (s->ordered)
+		log_info(
+		    "%s, pid %d, %s, as was ordered", name, (int)pid, text);
 	else
 		log_warn("%s, pid %d, %s", name, (int)pid, text);
 	if (s->pool == NULL) {

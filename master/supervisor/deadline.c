@@ -68,13 +68,17 @@ deadline_stop(struct deadline *d)
 bool
 deadline_is_set(const struct deadline *d)
 {
-	return ev_is_active(&d->timer);
+	/* One that is over is set until it was told of. */
+	return ev_is_active(&d->timer) || ev_is_pending(&d->timer);
 }
 
 int64_t
 deadline_left_ms(const struct deadline *d)
 {
+	int64_t ms;
+
 	if (!deadline_is_set(d))
 		return 0;
-	return mono_until_ms(mono_now(), d->due);
+	ms = mono_until_ms(mono_now(), d->due);
+	return ms > 0 ? ms : 1;
 }

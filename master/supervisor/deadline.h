@@ -37,7 +37,7 @@ void deadline_set(struct deadline *d, int64_t ms);
 void deadline_stop(struct deadline *d);
 bool deadline_is_set(const struct deadline *d);
 
-/* Milliseconds that are left, 0 when it is due or not set. */
+/* Milliseconds that are left, at least 1 while it is set; 0: it is not. */
 int64_t deadline_left_ms(const struct deadline *d);
 
 #endif

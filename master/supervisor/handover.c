@@ -57,7 +57,7 @@ static json_t *
 write_slot(struct slot *s)
 {
 	return json_pack("{s:i,s:i,s:i,s:b,s:b,s:b,s:b,s:b,s:i,s:i,s:i,s:o,"
-			 "s:I,s:I,s:b,s:f}",
+			 "s:I,s:I,s:b,s:f,s:b}",
 	    "number", (int)s->number, "pid", (int)s->pid, "generation",
 	    (int)s->generation, "ordered", (int)s->ordered, "answered",
 	    (int)s->answered, "stale", (int)s->stale, "leaving",
@@ -70,7 +70,8 @@ write_slot(struct slot *s)
 	    (int)ev_is_active(&s->again), "again",
 	    ev_is_active(&s->again)
 		? ev_timer_remaining(s->supervisor->loop, &s->again)
-		: 0.);
+		: 0.,
+	    "dying", (int)deadline_is_set(&s->kill));
 }
 
 static json_t *
@@ -79,11 +80,15 @@ write_pool(struct pool *p)
 	json_t *slots = json_array();
 	struct slot *s;
 
-	TAILQ_FOREACH(s, &p->slots, entry)
+	TAILQ_FOREACH(s, &p->slots, entry) {
+		/* Half a line that was read would be lost with this image. */
+		output_flush(&s->output);
 		(void)json_array_append_new(slots, write_slot(s));
-	return json_pack("{s:s,s:i,s:i,s:b,s:b,s:o}", "name", p->name, "wanted",
-	    (int)p->n_wanted, "generation", (int)p->generation, "rolling",
-	    (int)p->rolling, "flapping", (int)p->flapping, "slots", slots);
+	}
+	return json_pack("{s:s,s:i,s:i,s:b,s:b,s:b,s:o}", "name", p->name,
+	    "wanted", (int)p->n_wanted, "generation", (int)p->generation,
+	    "rolling", (int)p->rolling, "asked", (int)p->asked, "flapping",
+	    (int)p->flapping, "slots", slots);
 }
 
 /* What a printing function makes of the configuration. */
@@ -190,7 +195,8 @@ read_timers(struct slot *s, json_t *o)
 		deadline_set(&s->grace, ms);
 	if (s->pid > 0)
 		child_watch_proving(s);
-	if (get_bool(o, "waits")) {
+	/* Its turn may have come just then. */
+	if (get_bool(o, "waits") || s->pid == 0) {
 		ev_timer_set(&s->again,
 		    json_number_value(json_object_get(o, "again")), 0.);
 		ev_timer_start(loop, &s->again);
@@ -206,6 +212,7 @@ read_slot(struct pool *p, json_t *o)
 	if (s == NULL)
 		return -ENOMEM;
 	s->pid = (pid_t)get_int(o, "pid");
+	s->filled = true;
 	s->generation = (unsigned)get_int(o, "generation");
 	s->ordered = get_bool(o, "ordered");
 	s->answered = get_bool(o, "answered");
@@ -215,7 +222,8 @@ read_slot(struct pool *p, json_t *o)
 	read_restart(&s->restart, json_object_get(o, "restart"));
 	if (s->pid > 0)
 		read_sharing(s, o);
-	if (s->cut && s->pid > 0) /* it was about to be killed */
+	/* Whoever was aborted was about to be killed. */
+	if (s->pid > 0 && (s->cut || get_bool(o, "dying")))
 		slot_kill_group(s, SIGKILL);
 	read_timers(s, o);
 	return 0;
@@ -258,13 +266,14 @@ read_pool(struct supervisor *sv, json_t *o)
 	read_successors(p, slots);
 	p->generation = (unsigned)get_int(o, "generation");
 	p->rolling = get_bool(o, "rolling");
+	p->asked = get_bool(o, "asked");
 	p->flapping = get_bool(o, "flapping");
 	p->config = config_find_pool(sv->config, name);
+	p->n_wanted = (unsigned)get_int(o, "wanted");
 	if (p->config != NULL) {
-		p->n_wanted = (unsigned)get_int(o, "wanted");
 		if (p->n_wanted < 1 || p->n_wanted > POOL_PROCESSES_MAX)
 			p->n_wanted = p->config->processes;
-		autoscale_configure(p);
+		autoscale_configure(p, false);
 	}
 	return 0;
 }

@@ -208,14 +208,22 @@ output_fd(const struct output *o)
 }
 
 void
+output_flush(struct output *o)
+{
+	if (o->fd < 0)
+		return;
+	if (o->len > 0)
+		put_line(o, o->len);
+	tell_dropped(o);
+}
+
+void
 output_drain(struct output *o)
 {
 	if (o->fd < 0)
 		return;
 	(void)read_some(o, OUTPUT_DRAIN_MAX);
-	if (o->len > 0)
-		put_line(o, o->len);
-	tell_dropped(o);
+	output_flush(o);
 }
 
 void

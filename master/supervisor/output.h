@@ -57,6 +57,9 @@ void output_set_pid(struct output *o, pid_t pid);
 /* The reading end, lent; -1: not open. */
 int output_fd(const struct output *o);
 
+/* Log what was read and has no newline yet, as a line. */
+void output_flush(struct output *o);
+
 /*
  * Log what there is to read and what has no newline yet: the process has died.
  * Does not wait for the end of the pipe, which others may hold open.

@@ -45,7 +45,7 @@ on_give_up(struct ev_loop *loop, struct ev_timer *w, int revents)
 void
 pool_fail_roll(struct pool *p, const char *why)
 {
-	answer_take_setback(p->supervisor);
+	answer_take_setback(p->supervisor, p, why);
 	if (!p->asked || p->failure != NULL)
 		return;
 	p->failure = strdup(why);
@@ -195,7 +195,8 @@ pool_remove_if_gone(struct pool *p)
 {
 	if (p->config != NULL || !TAILQ_EMPTY(&p->slots))
 		return;
-	log_info("pool \"%s\" is gone", p->name);
+	if (p->n_wanted > 0)
+		log_info("pool \"%s\" is gone", p->name);
 	pool_remove(p);
 }
 
@@ -251,7 +252,9 @@ pool_retire(struct slot *s)
 	}
 	(void)ctl_send(
 	    &sv->ctl, -1, "worker.retire", "{s:i}", "pid", (int)s->pid);
-	if (sv->config->reload_timeout_ms > 0)
+	/* Only a reload is in a hurry. */
+	if (sv->config->reload_timeout_ms > 0 &&
+	    s->generation != s->pool->generation)
 		deadline_set(&s->grace, sv->config->reload_timeout_ms);
 }
 
@@ -349,7 +352,7 @@ static void
 adjust_members(struct pool *p)
 {
 	struct slot *s, *next;
-	unsigned room, n_outdated = 0;
+	unsigned room, n_old = 0;
 
 	room = p->n_wanted / ROLL_PART;
 	room += room == 0;
@@ -358,18 +361,18 @@ adjust_members(struct pool *p)
 	TAILQ_FOREACH_SAFE(s, &p->slots, entry, next) {
 		if (!is_outdated(s))
 			continue;
-		n_outdated++;
+		/* A worker that is recycled is no roll. */
+		n_old += s->generation != p->generation;
 		if (room == 0 || pool_successor(s) != NULL)
 			continue;
 		room--;
 		replace(s);
 	}
-	if (p->rolling && n_outdated == 0) {
+	if (p->rolling && n_old == 0) {
 		p->rolling = p->asked = false;
 		log_info("pool \"%s\": all its workers are replaced", p->name);
 		answer_take_rolled(p->supervisor);
 	}
-	p->rolling = n_outdated > 0;
 }
 
 void
@@ -396,13 +399,13 @@ pool_adjust_all(struct supervisor *sv)
 void
 pool_configure(struct pool *p, const struct config_pool *config)
 {
-	bool scaled = p->config != NULL && config_pool_scales(p->config);
+	bool goes_on = p->config != NULL && config_pool_scales(p->config) &&
+		       config_pool_scales(config);
 
 	p->config = config;
-	/* What follows the load goes on from where it is. */
-	if (!scaled || !config_pool_scales(config))
+	if (!goes_on)
 		p->n_wanted = config->processes;
-	autoscale_configure(p);
+	autoscale_configure(p, goes_on);
 }
 
 void
@@ -426,6 +429,15 @@ pool_resize(struct pool *p, long n, const char *why)
 	to = autoscale_move(p, to);
 	if (to != p->n_wanted)
 		pool_set_wanted(p, to, why);
+}
+
+void
+pool_forget_asked(struct pool *p)
+{
+	p->asked = false;
+	ev_timer_stop(p->supervisor->loop, &p->give_up);
+	free(p->failure);
+	p->failure = NULL;
 }
 
 void

@@ -27,7 +27,7 @@ struct pool {
 	 * its workers go when the broker lets them. */
 	const struct config_pool *config;
 	struct slot_list slots; /* owned */
-	unsigned n_wanted;      /* processes; at least 1 */
+	unsigned n_wanted;      /* processes; 0: it was never in use */
 	unsigned generation;    /* workers of an older one are replaced */
 	bool flapping;          /* none of its workers stays up */
 	bool rolling;           /* some are to be replaced */
@@ -52,7 +52,7 @@ void pool_remove(struct pool *p);
 
 struct pool *pool_find(struct supervisor *sv, const char *name);
 
-/* The pool that TTIN and TTOU mean: "default", or the first. */
+/* The pool that TTIN and TTOU mean: "default", or the first; or NULL. */
 struct pool *pool_default(struct supervisor *sv);
 
 /* The slot whose process has that pid, or NULL. */
@@ -82,6 +82,9 @@ void pool_set_wanted(struct pool *p, unsigned n, const char *why);
 
 /* Replace all of its workers. */
 void pool_roll(struct pool *p);
+
+/* A reload has come: its roll is one that is not given up. */
+void pool_forget_asked(struct pool *p);
 
 /*
  * A successor does not come up.  The roll is given up soon if a client asked

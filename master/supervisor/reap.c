@@ -43,28 +43,30 @@ has_child_in(pid_t pgid)
 	       0;
 }
 
+static struct slot *
+find_slot(struct supervisor *sv, pid_t pid)
+{
+	return pid == sv->broker.pid ? &sv->broker : pool_find_worker(sv, pid);
+}
+
 /*
  * Kill the commands that a worker ran: their groups are their own.  With the
  * worker dead they are children of this process, which shows that a number in
  * its page still means what it meant.
  */
 static void
-kill_commands(const struct page *page)
+kill_commands(struct supervisor *sv, const struct page *page)
 {
 	pid_t pgid;
 	size_t i;
 
 	for (i = 0; i < PAGE_SLOTS; i++) {
 		pgid = atomic_load(&page->slots[i].pgid);
-		if (pgid > 1 && pgid != getpgrp() && has_child_in(pgid))
+		/* The page is the worker's: it may name anybody. */
+		if (pgid > 1 && pgid != getpgrp() &&
+		    find_slot(sv, pgid) == NULL && has_child_in(pgid))
 			(void)kill(-pgid, SIGKILL);
 	}
-}
-
-static struct slot *
-find_slot(struct supervisor *sv, pid_t pid)
-{
-	return pid == sv->broker.pid ? &sv->broker : pool_find_worker(sv, pid);
 }
 
 static void
@@ -83,7 +85,7 @@ reap(struct supervisor *sv, pid_t pid)
 		return;
 	}
 	if (s->page != NULL)
-		kill_commands(s->page);
+		kill_commands(sv, s->page);
 	child_settle(s, pid, status);
 }
 

@@ -28,6 +28,7 @@
 #include "master/supervisor/upgrade.h"
 
 #define STAY_MS  500 /* that canaries must stay up after hello */
+#define STOPPING "the daemon is stopping"
 #define TEXT_MAX ((size_t)64 * 1024 * 1024)
 
 static void
@@ -85,7 +86,7 @@ drop_canaries(struct supervisor *sv)
 				continue;
 			s->trial = NULL;
 			s->replaces = NULL;
-			s->leaving = true;
+			s->leaving = s->ordered = true;
 			slot_kill_group(s, SIGKILL);
 			slot_quiet(s);
 			if (s->pid == 0)
@@ -96,14 +97,15 @@ drop_canaries(struct supervisor *sv)
 }
 
 static void
-refuse(struct supervisor *sv, const char *why, json_t *mistakes)
+refuse(struct supervisor *sv, json_t *asking, bool retryable, const char *why,
+    json_t *mistakes)
 {
-	json_t *asking = sv->reload.asking, *item;
+	json_t *item;
 	size_t i;
 
 	json_array_foreach(asking, i, item)
-		answer_refused(sv, (uint64_t)json_integer_value(item), false,
-		    why, mistakes);
+		answer_refused(sv, (uint64_t)json_integer_value(item),
+		    retryable, why, mistakes);
 	(void)json_array_clear(asking);
 }
 
@@ -129,7 +131,7 @@ answer(struct supervisor *sv)
 }
 
 static void
-fail(struct supervisor *sv, const char *why, json_t *mistakes)
+fail(struct supervisor *sv, bool retryable, const char *why, json_t *mistakes)
 {
 	struct reload *r = &sv->reload;
 
@@ -139,7 +141,7 @@ fail(struct supervisor *sv, const char *why, json_t *mistakes)
 		log_error("upgrade: %s; the old workers stay", why);
 	else
 		log_error("reload: %s; the old configuration stays", why);
-	refuse(sv, why, mistakes);
+	refuse(sv, r->asking, retryable, why, mistakes);
 	go_on(sv);
 }
 
@@ -210,6 +212,7 @@ apply(struct supervisor *sv)
 	sv->reload.phase = RELOAD_APPLYING;
 	if (!sv->broker_ready)
 		return; /* reload_take_broker goes on */
+	log_debug("reload: the canaries are up; the broker takes on its part");
 	r = send_settings(sv);
 	if (r < 0)
 		reload_break(sv, strerror(-r));
@@ -226,7 +229,7 @@ on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 	(void)revents;
 	if (r->broken != NULL) {
 		snprintf(why, sizeof(why), "%s", r->broken);
-		fail(sv, why, NULL);
+		fail(sv, false, why, NULL);
 	} else if (r->phase == RELOAD_TRYING && all_answered(sv)) {
 		apply(sv);
 	}
@@ -247,8 +250,13 @@ reload_lost_canary(struct slot *s, const char *status)
 	struct pool *p = s->pool;
 	char why[512];
 
+	if (sv->reload.phase == RELOAD_APPLYING) {
+		/* There is no way back: the broker has the settings. */
+		pool_remove_slot(s);
+		return;
+	}
 	snprintf(why, sizeof(why),
-	    "a worker of pool \"%s\" with the new configuration %s", p->name,
+	    "a worker of pool \"%s\" with the new configuration: %s", p->name,
 	    status);
 	pool_remove_slot(s);
 	pool_remove_if_gone(p);
@@ -262,18 +270,25 @@ reload_take_broker(struct supervisor *sv)
 		apply(sv);
 }
 
-/* The place that the canary of a pool takes: the first with a process. */
+/*
+ * The place that the canary of a pool takes: the first one with a process, or
+ * the first one.
+ */
 static struct slot *
 first_member(struct pool *p)
 {
-	struct slot *s;
+	struct slot *s, *dead = NULL;
 
 	TAILQ_FOREACH(s, &p->slots, entry) {
-		if (s->pid != 0 && !s->leaving && s->trial == NULL &&
-		    s->replaces == NULL && pool_successor(s) == NULL)
+		if (s->leaving || s->trial != NULL || s->replaces != NULL ||
+		    pool_successor(s) != NULL)
+			continue;
+		if (s->pid != 0)
 			return s;
+		if (dead == NULL)
+			dead = s;
 	}
-	return NULL;
+	return dead;
 }
 
 /* Start a canary for one pool.  -ENOMEM. */
@@ -360,14 +375,14 @@ reload_try(
 }
 
 static void
-refuse_mistakes(struct supervisor *sv, json_t *mistakes)
+refuse_checked(struct supervisor *sv, const struct verdict *v)
 {
 	json_t *text;
 	size_t i;
 
-	json_array_foreach(mistakes, i, text)
+	json_array_foreach(v->mistakes, i, text)
 		log_error("%s", json_string_value(text));
-	fail(sv, "the new configuration is refused", mistakes);
+	fail(sv, v->retryable, "the new configuration is refused", v->mistakes);
 }
 
 static void
@@ -377,36 +392,46 @@ on_checked(void *arg, const struct verdict *v)
 	struct reload *r = &sv->reload;
 
 	if (v->config == NULL) {
-		refuse_mistakes(sv, v->mistakes);
+		refuse_checked(sv, v);
 		return;
 	}
 	r->next = v->config;
 	r->names = v->names;
 	if (compare(sv) < 0)
-		fail(sv, "out of memory", NULL);
+		fail(sv, true, "out of memory", NULL);
 	else
 		try(sv);
+}
+
+/* What a reload has to wait for, or NULL. */
+static const char *
+what_is_first(const struct supervisor *sv)
+{
+	if (sv->phase < SUPERVISOR_SERVING)
+		return "the start";
+	if (upgrade_is_busy(sv))
+		return "the upgrade";
+	return sv->reload.phase == RELOAD_IDLE ? NULL : "the present one";
 }
 
 void
 reload_start(struct supervisor *sv, const char *why, uint64_t ask_id)
 {
 	struct reload *r = &sv->reload;
-	bool busy = r->phase != RELOAD_IDLE || upgrade_is_busy(sv);
+	const char *first = what_is_first(sv);
 	int res;
 
-	if (sv->phase != SUPERVISOR_SERVING) {
-		log_info("%s: no reload while %s", why,
-		    sv->phase < SUPERVISOR_SERVING ? "starting" : "stopping");
-		answer_refused(sv, ask_id, true,
-		    "the daemon is starting or stopping", NULL);
+	if (sv->phase > SUPERVISOR_SERVING) {
+		log_info("%s: no reload while stopping", why);
+		answer_refused(sv, ask_id, true, STOPPING, NULL);
 		return;
 	}
 	if (ask_id != 0)
-		(void)json_array_append_new(busy ? r->next_asking : r->asking,
+		(void)json_array_append_new(
+		    first != NULL ? r->next_asking : r->asking,
 		    json_integer((json_int_t)ask_id));
-	if (busy) {
-		log_info("%s: another reload will follow the present one", why);
+	if (first != NULL) {
+		log_info("%s: another reload will follow %s", why, first);
 		r->again = true;
 		return;
 	}
@@ -454,6 +479,30 @@ admit_canaries(struct pool *p)
 	}
 }
 
+/* Pools that have lost their canaries just now are new all the same. */
+static void
+add_missing(struct supervisor *sv)
+{
+	size_t i;
+
+	for (i = 0; i < sv->config->n_pools; i++) {
+		const struct config_pool *c = &sv->config->pools[i];
+
+		if (pool_find(sv, c->name) == NULL && pool_add(sv, c) == NULL)
+			log_error("no memory for pool \"%s\"", c->name);
+	}
+}
+
+/* Drained workers come back with a reload, but an upgrade changes nothing. */
+static void
+end_rest(struct supervisor *sv)
+{
+	if (!sv->resting || sv->reload.renewed)
+		return;
+	sv->resting = false;
+	log_info("the workers are started again");
+}
+
 /* The new configuration is what runs from here on. */
 static void
 commit(struct supervisor *sv)
@@ -467,7 +516,7 @@ commit(struct supervisor *sv)
 	r->next = NULL;
 	json_decref(sv->names);
 	sv->names = json_incref(r->names);
-	sv->resting = false;
+	end_rest(sv);
 	log_set_level(sv->debug ? LOG_DEBUG : sv->config->log_level);
 	log_set_format(sv->config->log_format);
 	TAILQ_FOREACH_SAFE(p, &sv->pools, entry, next) {
@@ -479,9 +528,11 @@ commit(struct supervisor *sv)
 		pool_configure(p, c);
 		p->generation++;
 		p->rolling = true;
+		pool_forget_asked(p);
 		admit_canaries(p);
 		pool_tell_state(p);
 	}
+	add_missing(sv);
 	supervisor_watch_socket(sv);
 	health_configure(sv);
 	config_free(&old);
@@ -496,7 +547,7 @@ reload_take_applied(struct supervisor *sv, bool ok, const char *why)
 	if (r->phase != RELOAD_APPLYING || r->broken != NULL)
 		return;
 	if (!ok) {
-		fail(sv, why, NULL);
+		fail(sv, false, why, NULL);
 		return;
 	}
 	commit(sv);
@@ -514,6 +565,8 @@ reload_cancel(struct supervisor *sv)
 	struct reload *r = &sv->reload;
 
 	r->again = false;
+	refuse(sv, r->next_asking, true, STOPPING, NULL);
+	refuse(sv, r->asking, true, STOPPING, NULL);
 	if (r->phase == RELOAD_IDLE)
 		return;
 	if (r->phase == RELOAD_CHECKING)
@@ -523,6 +576,27 @@ reload_cancel(struct supervisor *sv)
 	drop_canaries(sv);
 	forget(r);
 	r->phase = RELOAD_IDLE;
+}
+
+int
+reload_hand_over(const struct supervisor *sv, json_t *state)
+{
+	const struct reload *r = &sv->reload;
+	int res;
+
+	res = json_object_set_new(state, "reload", json_boolean(r->again));
+	res |= json_object_set(state, "reload_asking", r->next_asking);
+	return res < 0 ? -ENOMEM : 0;
+}
+
+void
+reload_take_over(struct supervisor *sv, const json_t *state)
+{
+	struct reload *r = &sv->reload;
+
+	r->again = json_is_true(json_object_get(state, "reload"));
+	(void)json_array_extend(
+	    r->next_asking, json_object_get(state, "reload_asking"));
 }
 
 int

@@ -59,7 +59,14 @@ void reload_start(struct supervisor *sv, const char *why, uint64_t ask_id);
 void reload_try(
     struct supervisor *sv, struct config *next, json_t *names, json_t *asking);
 
-/* An upgrade is over: start what was asked for meanwhile. */
+/*
+ * What was asked for during an upgrade, for the new image: written to an
+ * object, -ENOMEM; and read from it.
+ */
+int reload_hand_over(const struct supervisor *sv, json_t *state);
+void reload_take_over(struct supervisor *sv, const json_t *state);
+
+/* An upgrade, or the start, is over: start what was asked for meanwhile. */
 void reload_resume(struct supervisor *sv);
 
 /* Have it fail soon, and for this reason. */

@@ -71,7 +71,7 @@ on_tty(struct supervisor *sv, int by, const char *why)
 {
 	struct pool *p = pool_default(sv);
 
-	if (sv->phase <= SUPERVISOR_SERVING)
+	if (p != NULL && sv->phase <= SUPERVISOR_SERVING)
 		pool_resize(p, (long)p->n_wanted + by, why);
 }
 

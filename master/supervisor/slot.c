@@ -97,10 +97,9 @@ slot_kill_group(const struct slot *s, int signo)
 {
 	if (s->pid <= 0)
 		return;
-	/* The group exists once the child has made it; until then, the child.
-	 */
-	if (kill(-s->pid, signo) < 0)
-		(void)kill(s->pid, signo);
+	(void)kill(-s->pid, signo);
+	/* It may not be in its group yet, or no more. */
+	(void)kill(s->pid, signo);
 }
 
 void

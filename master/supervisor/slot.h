@@ -32,6 +32,7 @@ struct slot {
 	pid_t pid;           /* 0: no process; never after its reaping */
 	bool ordered;        /* its end was ordered: it is no death */
 	bool answered;       /* it has said hello */
+	bool filled;         /* had a process that this one comes in place of */
 	bool over;           /* ended in a stop: no process any more */
 	bool stale;          /* wants a successor, whatever its generation */
 	bool leaving;        /* was told to retire, and is not started again */

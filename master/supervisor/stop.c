@@ -104,7 +104,8 @@ on_timer(void *arg)
 	} else if (sv->phase == SUPERVISOR_ABORTING) {
 		sv->phase = SUPERVISOR_QUICK;
 		enter(sv);
-	} else if (pool_count_processes(sv) > 0) {
+	} else if (pool_count_processes(sv) > 0 && !sv->workers_killed) {
+		sv->workers_killed = true;
 		log_warn("%u workers are killed", pool_count_processes(sv));
 		signal_workers(sv, SIGKILL, true);
 		deadline_set(&sv->stop, LAST_WAIT);

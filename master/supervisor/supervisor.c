@@ -59,8 +59,12 @@ listen_at_path(struct supervisor *sv)
 static void
 give_listener(struct supervisor *sv)
 {
+	int r = 0;
+
 	if (sv->listen_fd >= 0 && sv->broker_ready)
-		(void)ctl_send(&sv->ctl, sv->listen_fd, "listener", NULL);
+		r = ctl_send(&sv->ctl, sv->listen_fd, "listener", NULL);
+	if (r < 0)
+		log_error("can't pass on the socket: %s", strerror(-r));
 }
 
 void
@@ -93,6 +97,7 @@ open_socket(struct supervisor *sv)
 	supervisor_watch_socket(sv);
 	supervisor_tell_status(sv);
 	notify_ready(&sv->notify);
+	reload_resume(sv);
 }
 
 void
@@ -146,6 +151,7 @@ supervisor_take_ready(struct supervisor *sv, bool resumed)
 	restart_served(&sv->broker.restart, mono_now());
 	child_watch_proving(&sv->broker);
 	if (!resumed) {
+		log_info("broker, pid %d, is up", (int)sv->broker.pid);
 		if (sv->phase == SUPERVISOR_STARTING)
 			deadline_set(&sv->serve, SERVE_WAIT_MS);
 		give_listener(sv);
@@ -222,7 +228,6 @@ on_socket_lost(void *arg)
 	r = listen_at_path(sv);
 	if (r < 0)
 		return r;
-	log_warn("%s was gone: made anew", sv->config->socket);
 	give_listener(sv);
 	supervisor_watch_socket(sv);
 	return 0;

@@ -123,6 +123,7 @@ struct supervisor {
 	struct mono health_due;
 	struct ev_timer watchdog;
 	struct ev_timer sweep;
+	bool workers_killed; /* by the stop; the broker is next */
 	unsigned n_sweeps;
 	unsigned n_int, n_quit;
 	bool on_terminal;

@@ -36,19 +36,28 @@ forget(struct supervisor *sv)
 }
 
 static void
-fail(struct supervisor *sv, const char *why, json_t *mistakes)
+refuse(struct supervisor *sv, bool retryable, const char *why, json_t *mistakes)
 {
 	struct upgrade *u = &sv->upgrade;
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(u->asking, i, item)
+		answer_refused(sv, (uint64_t)json_integer_value(item),
+		    retryable, why, mistakes);
+	(void)json_array_clear(u->asking);
+}
+
+static void
+fail(struct supervisor *sv, bool retryable, const char *why, json_t *mistakes)
+{
 	json_t *item;
 	size_t i;
 
 	log_error("upgrade: %s; everything stays as it is", why);
 	json_array_foreach(mistakes, i, item)
 		log_error("upgrade: %s", json_string_value(item));
-	json_array_foreach(u->asking, i, item)
-		answer_refused(sv, (uint64_t)json_integer_value(item), false,
-		    why, mistakes);
-	(void)json_array_clear(u->asking);
+	refuse(sv, retryable, why, mistakes);
 	forget(sv);
 	notify_ready(&sv->notify);
 	reload_resume(sv);
@@ -69,7 +78,9 @@ write_state(struct supervisor *sv)
 		return -ENOMEM;
 	(void)json_object_set(state, "next", u->checked);
 	(void)json_object_set(state, "asking", u->asking);
-	r = sv->ops->hand_over(sv->arg, state, true);
+	r = reload_hand_over(sv, state);
+	if (r == 0)
+		r = sv->ops->hand_over(sv->arg, state, true);
 	text = r < 0 ? NULL : json_dumps(state, JSON_COMPACT);
 	json_decref(state);
 	if (text == NULL)
@@ -94,7 +105,7 @@ leave(struct supervisor *sv)
 
 	binary = sv->ops->open_binary(sv->arg);
 	if (binary < 0) {
-		fail(sv, strerror(-binary), NULL);
+		fail(sv, false, strerror(-binary), NULL);
 		return;
 	}
 	handover_keep_fds(sv, true);
@@ -108,7 +119,7 @@ leave(struct supervisor *sv)
 	handover_keep_fds(sv, false);
 	(void)sv->ops->hand_over(sv->arg, NULL, false);
 	close(binary);
-	fail(sv, strerror(-r), NULL);
+	fail(sv, false, strerror(-r), NULL);
 }
 
 static void
@@ -137,8 +148,8 @@ on_checked(void *arg, const struct verdict *v)
 	struct upgrade *u = &sv->upgrade;
 
 	if (v->answer == NULL) {
-		fail(sv, "the new binary refuses the configuration",
-		    v->mistakes);
+		fail(sv, v->retryable,
+		    "the new binary refuses the configuration", v->mistakes);
 		return;
 	}
 	log_info("upgrade: to version %s", v->version);
@@ -181,7 +192,7 @@ upgrade_start(struct supervisor *sv, const char *why, uint64_t ask_id)
 	u->phase = UPGRADE_CHECKING;
 	r = sv->ops->check_start(sv->arg, sv->loop, true, on_checked, sv);
 	if (r < 0)
-		fail(sv, strerror(-r), NULL);
+		fail(sv, true, strerror(-r), NULL);
 }
 
 static void
@@ -202,6 +213,7 @@ upgrade_go_on(struct supervisor *sv, json_t *state)
 	u->phase = UPGRADE_BROKER;
 	u->checked = json_incref(json_object_get(state, "next"));
 	(void)json_array_extend(u->asking, json_object_get(state, "asking"));
+	reload_take_over(sv, state);
 	notify_reloading(&sv->notify);
 	fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	r = fd < 0 ? -errno : ctl_send(&sv->ctl, fd, "upgrade", NULL);
@@ -225,7 +237,7 @@ upgrade_take_broker(struct supervisor *sv)
 		return;
 	r = sv->ops->load_checked(sv->arg, u->checked, &next, &names);
 	if (r < 0) {
-		fail(sv, "the configuration can't be read again", NULL);
+		fail(sv, false, "the configuration can't be read again", NULL);
 		return;
 	}
 	forget(sv);
@@ -249,6 +261,7 @@ upgrade_cancel(struct supervisor *sv)
 		return;
 	if (u->phase == UPGRADE_CHECKING)
 		sv->ops->check_cancel(sv->arg);
+	refuse(sv, true, "the daemon is stopping", NULL);
 	log_info("the upgrade is given up for the stop");
 	forget(sv);
 }

@@ -137,8 +137,10 @@ def test_folder_of_the_pid_file_comes_back(daemons):
     daemon.pidfile = place / "pid"
     daemon.args += ["-p", f"pidfile={daemon.pidfile}"]
     daemon.start()
+    stop_process(daemon.pid)  # it would make the file anew in between
     daemon.pidfile.unlink()
     place.rmdir()
+    daemon.send_signal(signal.SIGCONT)
     daemon.wait_log("can't be made anew: No such file")
     place.mkdir()
     wait_until(lambda: pid_in(daemon.pidfile) == daemon.pid, "a pid file")

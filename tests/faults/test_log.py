@@ -224,3 +224,111 @@ def test_log_is_rotated_under_load(daemons, handlers):
     messages = [json.loads(line)["message"] for line in text.splitlines()]
     for i in range(count):
         assert sum(f"marker {i}." in message for message in messages) == 1
+
+
+# A new binary, a new configuration
+
+
+def rotate(path):
+    """Rename the log as logrotate does; the text that it had."""
+    old = path.with_suffix(".1")
+    path.rename(old)
+    return old
+
+
+def says(path, *patterns):
+    """Wait until each of them is in the file."""
+    for pattern in patterns:
+        wait_until(
+            lambda: path.exists() and re.search(pattern, path.read_text()),
+            f"{pattern!r} in {path}",
+        )
+
+
+def test_log_file_is_opened_anew_after_an_upgrade_too(daemons, handlers):
+    daemon = daemons.make(
+        f'pool "default" {{ processes = 1 modules = {{"{handlers}"}} }}'
+    )
+    path = daemon.dir / "log.txt"
+    daemon.args += ["-p", f"log_file={path}", "-p", "log_level=debug"]
+    daemon.start()
+    with daemon.client() as client:
+        for _ in range(2):
+            client.rpc("server.upgrade")
+            (pid,) = daemon.wait_workers(1)
+            old = rotate(path)
+            daemon.send_signal(signal.SIGUSR1)
+            says(path, "master.* log opened anew")
+            wait_until(
+                lambda: not any(
+                    os.readlink(f"/proc/{p}/fd/{fd}") == str(old)
+                    for p in (daemon.pid, daemon.broker_pid(), pid)
+                    for fd in os.listdir(f"/proc/{p}/fd")
+                ),
+                "nobody holds the old one",
+            )
+            size = old.stat().st_size
+            client.call("log", {"text": "by the worker"})
+            client.call("print", {"text": "printed\n", "times": 1})
+            os.kill(pid, signal.SIGKILL)
+            says(
+                path,
+                "broker.*by the worker",
+                f"default/1.{pid}.*printed",
+                f"master.*pid {pid}, killed by signal 9",
+            )
+            assert old.stat().st_size == size
+            daemon.wait_workers(1, other_than=[pid])
+
+
+def test_new_level_and_format_hold_for_master_broker_and_workers(
+    daemons, handlers, gates
+):
+    """Told by what each says of a worker that was killed."""
+    pool = f'pool "default" {{ processes = 1 modules = {{"{handlers}"}} }}'
+    daemon = daemons.start(pool)
+
+    def killed():
+        """What is logged of the death of a worker that has a task."""
+        with daemon.client() as client:
+            gate = gates()
+            task = client.submit("gate", gate.args)
+            client.wait_running(task)
+            since = daemon.log_end()
+            (pid,) = daemon.wait_workers(1)
+            os.kill(pid, signal.SIGKILL)
+            daemon.wait_workers(1, other_than=[pid])
+            gate.open()
+            client.wait(task)
+        return daemon.log()[since:]
+
+    def closed():
+        """The same, if the broker saw it before it was told."""
+        text = killed()
+        return text if "channel closed" in text else ""
+
+    def reload(top):
+        daemon.configure(pool, top)
+        daemon.rpc("server.reload")
+
+    quiet = killed()
+    assert "started worker" not in quiet and "channel closed" not in quiet
+    reload('log_level = "debug"')
+    loud = wait_until(closed, "the broker tells more")
+    assert re.search("debug master.*started worker default/1", loud)
+    assert re.search("debug broker.*channel closed", loud)
+    reload('log_level = "debug" log_format = "json"')
+    text = wait_until(closed, "the broker tells more")
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert any("started worker" in line["message"] for line in lines)
+    assert any("channel closed" in line["message"] for line in lines)
+    reload('log_level = "error"')
+    assert killed() == ""
+    # The new binary goes on with what is configured.
+    daemon.rpc("server.upgrade")
+    assert killed() == ""
+    reload("")
+    again = killed()
+    assert "debug" not in again
+    for name in "master", "broker":
+        assert re.search(f"warn  {name}.*killed by signal 9", again)

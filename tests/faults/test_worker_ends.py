@@ -128,6 +128,73 @@ def test_nothing_that_a_killed_worker_left_survives_the_stop(
     assert_none_survives(pids)
 
 
+# {path}: three that stay: it, its child, and one in a session of its own; two
+# forks lie between that one and it.
+STAY = (
+    "echo $$ >>{path}; "
+    "sh -c 'echo $$ >>{path}; exec sleep 1000' & "
+    "(setsid sh -c 'echo $$ >>{path}; exec sleep 1000' & ) & "
+    "wait; exec sleep 1000"
+)
+
+
+def start_staying(daemons, path):
+    """A daemon whose one worker runs a command that stays; all the pids."""
+    daemon = daemons.start(
+        'pool "default" { processes = 1 threads = 1 command "stay" { '
+        f'argv = {{"sh", "-c", "{STAY.replace("{path}", str(path))}"}} }} }}',
+        top='graceful_timeout = "200ms"',
+    )
+    with daemon.client() as client:
+        client.wait_running(client.submit("stay", retries=0))
+    pids = pids_in(path, 3)
+    assert all(map(is_alive, pids))
+    return daemon, pids
+
+
+def in_group_of(pid, pids):
+    return [other for other in pids if os.getpgid(other) == os.getpgid(pid)]
+
+
+def test_group_of_a_command_dies_with_its_killed_worker(daemons, folder):
+    """And at once; who has left the group goes at the stop."""
+    daemon, pids = start_staying(daemons, folder / "pids")
+    leader = next(pid for pid in pids if len(in_group_of(pid, pids)) == 2)
+    group = in_group_of(leader, pids)
+    (worker,) = daemon.worker_pids()
+    os.kill(worker, signal.SIGKILL)
+    assert_none_survives(group)
+    daemon.wait_workers(1, other_than=[worker])
+    daemon.stop(limit=seconds(10))
+    # It was run once more meanwhile, at no cost.
+    every = (folder / "pids").read_text().split()
+    assert_none_survives([int(pid) for pid in every])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+def test_running_command_and_all_that_is_of_it_end_with_the_stop(
+    daemons, folder, number
+):
+    daemon, pids = start_staying(daemons, folder / "pids")
+    daemon.stop(number, limit=seconds(10))
+    assert_none_survives(pids)
+
+
+def test_group_of_a_command_dies_with_the_killed_master(daemons, folder):
+    """What left the group then has nobody left who could know of it."""
+    daemon, pids = start_staying(daemons, folder / "pids")
+    leader = next(pid for pid in pids if len(in_group_of(pid, pids)) == 2)
+    group = in_group_of(leader, pids)
+    (escaped,) = set(pids) - set(group)
+    try:
+        os.kill(daemon.pid, signal.SIGKILL)
+        daemon.process.wait()
+        assert_none_survives(group)
+        wait_until(lambda: not daemon.pids(), "the daemon is gone", seconds(2))
+    finally:
+        os.kill(escaped, signal.SIGKILL)
+
+
 # Recycled
 
 

@@ -359,6 +359,7 @@ def test_who_waits_for_a_flapping_pool_is_told_why(daemons, folder):
         assert error.message.endswith(f"has not ended in time; {why}")
         assert "warning" not in client.rpc("task.submit", {"name": "echo"})
         flapping.end()
+        client.rpc("server.reload")  # does not wait for the next try
         wait_until(lambda: state_of(daemon, "bad") == "up", "it is up again")
         assert "warning" not in client.rpc("task.submit", task)
 

@@ -6,6 +6,7 @@ import os
 import pathlib
 import pwd
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -36,8 +37,8 @@ def ids_of(pid):
     return numbers("Uid"), numbers("Gid") | numbers("Groups")
 
 
-def start(daemons, pools, top):
-    daemon = daemons.make(pools, top=top)
+def start(daemons, pools, top, **kwargs):
+    daemon = daemons.make(pools, top=top, **kwargs)
     daemon.dir.chmod(0o755)
     uid = pwd.getpwnam("nobody").pw_uid
     done = subprocess.run([GANGERD, "-V"], user=uid, capture_output=True)
@@ -84,3 +85,87 @@ def test_pool_with_only_a_group_of_a_root_daemon_stays_root(daemons):
     )
     (pid,) = daemon.wait_workers(1)
     assert ids_of(pid) == ({0}, {gid})
+
+
+# New processes of an old daemon
+
+
+@pytest.fixture
+def binary(folder):
+    """A program of its own, which anybody may run."""
+    path = folder / "gangerd"
+    shutil.copy(GANGERD, path)
+    path.chmod(0o755)
+    return path
+
+
+def assert_users(daemon, broker, worker):
+    """Who they run as, and that there is no way back for them."""
+    (pid,) = daemon.wait_workers(1)
+    for found, user in (daemon.broker_pid(), broker), (pid, worker):
+        entry = pwd.getpwnam(user)
+        uids, gids = ids_of(found)
+        assert uids == {entry.pw_uid}
+        assert entry.pw_gid in gids and 0 not in gids
+        text = pathlib.Path(f"/proc/{found}/status").read_text()
+        assert re.search(r"NoNewPrivs:\t1$", text, re.M)
+    assert ids_of(daemon.pid)[0] == {0}
+
+
+@pytest.mark.parametrize("method", ["server.reload", "server.upgrade"])
+def test_new_workers_have_the_new_user_and_the_broker_its_own(
+    daemons, binary, method
+):
+    account("nobody", "daemon")
+    pool = f'pool "default" {{ processes = 1 %s {ID} }}'
+    daemon = start(daemons, pool % "", 'user = "nobody"', program=[binary])
+    broker = daemon.broker_pid()
+    with daemon.client() as client:
+        assert_users(daemon, "nobody", "nobody")
+        for user, more in ("daemon", 'user = "daemon"'), ("nobody", ""):
+            (old,) = daemon.wait_workers(1)
+            daemon.configure(pool % more, 'user = "nobody"')
+            client.rpc(method)
+            daemon.wait_workers(1, other_than=[old])
+            assert_users(daemon, "nobody", user)
+            uid = pwd.getpwnam(user).pw_uid
+            assert f"uid={uid}" in client.call("id")["result"]
+    assert daemon.broker_pid() == broker
+    assert "the broker stays" not in daemon.log()
+    for pid in (daemon.pid, broker):
+        assert os.readlink(f"/proc/{pid}/exe") == str(binary)
+
+
+def test_broker_that_may_not_run_the_new_binary_stays_as_it_is(
+    daemons, binary
+):
+    """No call fails for it, and the next upgrade takes it along."""
+    account("nobody", "daemon")
+    daemon = start(
+        daemons,
+        f'pool "default" {{ processes = 1 {ID} }}',
+        'user = "nobody"',
+        program=[binary],
+    )
+    broker = daemon.broker_pid()
+
+    def install(mode):
+        fresh = binary.with_suffix(".new")
+        shutil.copy(GANGERD, fresh)
+        fresh.chmod(mode)
+        fresh.rename(binary)
+
+    with daemon.client() as client:
+        install(0o700)
+        client.rpc("server.upgrade")
+        assert "the broker stays with the old binary" in daemon.log()
+        assert os.readlink(f"/proc/{broker}/exe").endswith("(deleted)")
+        assert os.readlink(f"/proc/{daemon.pid}/exe") == str(binary)
+        assert_users(daemon, "nobody", "nobody")
+        assert "uid=" in client.call("id")["result"]
+        install(0o755)
+        client.rpc("server.upgrade")
+        assert os.readlink(f"/proc/{broker}/exe") == str(binary)
+        assert_users(daemon, "nobody", "nobody")
+        assert "uid=" in client.call("id")["result"]
+    assert daemon.broker_pid() == broker

@@ -199,6 +199,33 @@ def test_passed_socket_of_another_name_is_refused(activated, folder):
     assert f"{folder}/s" in daemon.log()
 
 
+def test_passed_socket_is_kept_over_upgrade_and_reload(
+    activated, folder, manager
+):
+    daemon, sock = activated
+    daemon.env["NOTIFY_SOCKET"] = str(folder / "notify")
+    spawn_activated(daemon, sock)
+    manager.wait("READY=1")
+    inode = daemon.socket.stat().st_ino
+    with Client(daemon.socket) as client:
+        for method in "server.upgrade", "server.reload", "server.upgrade":
+            call = client.request(
+                "task.call", {"name": "sleep", "args": {"ms": 50}}
+            )
+            client.rpc(method)
+            manager.wait("RELOADING=1")
+            manager.wait("READY=1")
+            assert client.result(call)["run"] == 1
+            assert daemon.socket.stat().st_ino == inode
+            with Client(daemon.socket) as other:
+                assert other.call("echo", 1)["result"] == 1
+    daemon.send_signal(signal.SIGTERM)
+    manager.wait("STOPPING=1")
+    assert daemon.wait_exit() == 0
+    assert daemon.socket.stat().st_ino == inode  # the manager's, as before
+    assert not any(line.startswith("ERRNO") for line in manager.seen)
+
+
 # What workers print
 
 NOISY = """#include <ganger/handler.h>
@@ -211,6 +238,19 @@ run_say(struct ganger_task *task, json_t *args)
 {
 	(void)task;
 	printf("%s\\n", json_string_value(args));
+	return json_true();
+}
+
+/* PATH: begin a line, and end it when the path is there. */
+static json_t *
+run_pause(struct ganger_task *task, json_t *args)
+{
+	(void)task;
+	printf("a whole line\\nbegun before, ");
+	fflush(stdout);
+	while (access(json_string_value(args), F_OK) < 0)
+		usleep(2000);
+	printf("ended after\\nand a last line\\n");
 	return json_true();
 }
 
@@ -233,7 +273,8 @@ run_die(struct ganger_task *task, json_t *args)
 }
 
 static const struct ganger_handler handlers[] = {
-    {"say", run_say}, {"shout", run_shout}, {"die", run_die}, {NULL, NULL}};
+    {"say", run_say}, {"pause", run_pause}, {"shout", run_shout},
+    {"die", run_die}, {NULL, NULL}};
 const struct ganger_module ganger_module = {
     .abi = GANGER_MODULE_ABI, .name = "noisy", .handlers = handlers};
 """
@@ -270,6 +311,26 @@ def test_flood_of_output_is_cut_and_counted(noisy):
         assert client.call("say", "after it")["result"] is True
         noisy.wait_log(r"lines? of output (was|were) dropped")
     assert noisy.log().count(": shout ") < count / 2
+
+
+def test_what_a_worker_prints_is_logged_across_an_upgrade(noisy, gate):
+    (old,) = noisy.worker_pids()
+    head = rf" info  worker default/1\[{old}\]: "
+    with noisy.client() as client:
+        task = client.submit("pause", gate.args["path"])
+        noisy.wait_log(head + "a whole line$")
+        for _ in range(2):
+            noisy.rpc("server.upgrade")
+        (new,) = [r["pid"] for r in noisy.workers() if r["state"] == "idle"]
+        assert client.task(task)["state"] == "running"
+        gate.open()
+        assert client.wait(task)[0]["run"] == 1
+        noisy.wait_log(head + "and a last line$")
+        # A line that was begun before may be cut, but is not lost.
+        text = " ".join(re.findall(head + "(.*)$", noisy.log(), re.M))
+        assert re.search("begun before, *ended after", text), text
+        client.call("say", "hello")
+        noisy.wait_log(rf" info  worker default/1\[{new}\]: hello$")
 
 
 def test_workers_go_on_while_the_master_reads_nothing(noisy):

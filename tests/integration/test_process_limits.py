@@ -122,3 +122,43 @@ def test_each_pool_has_its_own_limits(daemons):
         second = str(client.call("two", queue="b")["result"]).split()
     assert first[0] == "70" and int(first[1], 8) == 0o022
     assert second[0] == "90"
+
+
+# New workers of an old daemon
+
+
+SHOW = (
+    "ulimit -Hn; umask; "
+    "grep -E 'NoNewPrivs|Cpus_allowed_list' /proc/self/status"
+)
+
+
+@pytest.mark.parametrize("method", ["server.reload", "server.upgrade"])
+def test_what_changed_holds_for_new_workers(daemons, method):
+    last = max(os.sched_getaffinity(0))
+    daemon = daemons.start(pool("", SHOW))
+    with daemon.client() as client:
+        old = client.call("sh")["result"].split()
+        for _ in range(2):
+            daemon.configure(
+                pool(
+                    'rlimit_nofile = 77 umask = "0027" no_new_privs = no '
+                    f'cpus = "{last}"',
+                    SHOW,
+                )
+            )
+            client.rpc(method)
+            text = client.call("sh")["result"].split()
+            assert (text[0], int(text[1], 8)) == ("77", 0o027)
+            status = dict(zip(text[2::2], text[3::2]))
+            assert status == {
+                "NoNewPrivs:": "0",
+                "Cpus_allowed_list:": str(last),
+            }
+            # What is left out again is the daemon's again.
+            daemon.configure(pool("", SHOW))
+            client.rpc(method)
+            assert client.call("sh")["result"].split() == old
+    for pid in daemon.broker_pid(), *daemon.wait_workers(1):
+        with open(f"/proc/{pid}/status") as file:
+            assert "NoNewPrivs:\t1" in file.read()

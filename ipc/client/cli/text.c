@@ -45,7 +45,8 @@ text_print_clean(FILE *out, const char *s)
 
 	buf_init(&b, SIZE_MAX);
 	text_add_clean(&b, s);
-	fwrite(buf_head(&b), 1, buf_len(&b), out);
+	if (buf_len(&b) > 0)
+		fwrite(buf_head(&b), 1, buf_len(&b), out);
 	buf_done(&b);
 }
 
