@@ -283,11 +283,14 @@ start(struct program *p, const struct options *o, struct activation *passed,
 static int
 show(const struct options *o, struct supervisor_start *st)
 {
-	int status = o->print ? print_config(st->config) : 0;
+	const struct config *c = st->config;
+	int status;
 
+	assert(c != NULL);
+	status = o->print ? print_config(c) : 0;
 	if (o->check && !o->print)
 		printf("%s: the configuration is valid\n",
-		    st->config->path == NULL ? "defaults" : st->config->path);
+		    c->path == NULL ? "defaults" : c->path);
 	json_decref(st->names);
 	config_free(&st->config);
 	return status;
