@@ -100,7 +100,7 @@ culprit_alone_is_charged(void **state)
 }
 
 static void
-culprit_that_has_answered_already_leaves_the_others_free(void **state)
+culprit_that_the_worker_does_not_have_proves_nothing(void **state)
 {
 	struct world *w = *state;
 	struct worker one;
@@ -109,10 +109,10 @@ culprit_that_has_answered_already_leaves_the_others_free(void **state)
 	start(w, &one, 2);
 	t = world_submit(w, "q", "echo");
 	world_reap(w, &one, "killed by signal 11", 11,
-	    ",\"task\":1,\"run\":7"); /* a run that is over */
+	    ",\"task\":1,\"run\":7"); /* no run of its */
 	assert_int_equal(t->state, TASK_READY);
 	assert_int_equal(t->attempt, 0);
-	assert_false(t->suspect);
+	assert_true(t->suspect);
 }
 
 static void
@@ -359,7 +359,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(culprit_alone_is_charged),
-	    TEST(culprit_that_has_answered_already_leaves_the_others_free),
+	    TEST(culprit_that_the_worker_does_not_have_proves_nothing),
 	    TEST(worker_that_the_master_cut_charges_nobody),
 	    TEST(sigkill_proves_a_task_guilty_only_when_it_runs_alone_again),
 	    TEST(suspect_that_a_reload_cuts_runs_alone_again),
