@@ -67,7 +67,7 @@ on_hello(struct chan *c, json_t *names)
 {
 	struct broker *b = c->crew->broker;
 	struct shift *s = c->crew->main;
-	struct skills *skills;
+	struct skills *skills = NULL;
 	int r;
 
 	if (names != NULL) {

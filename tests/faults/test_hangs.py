@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Workers that hang, or will not end in time: 8 and 9; and who pays for it."""
 
+import pathlib
 import re
 import signal
 import time
@@ -85,6 +86,12 @@ def hanging(folder):
 def pool(*modules, more="processes = 1 threads = 3"):
     names = ", ".join(f'"{module}"' for module in modules)
     return f'pool "default" {{ {more} modules = {{{names}}} }}\n'
+
+
+def waits_in(pid):
+    """The number of the system call that the main thread is in, or None."""
+    word = pathlib.Path(f"/proc/{pid}/syscall").read_text().split()[0]
+    return None if word in ("running", "-1") else word
 
 
 def stacks_of(log, pid):
@@ -270,7 +277,11 @@ def test_worker_that_is_stopped_in_its_turn_is_replaced(
     (old,) = daemon.wait_workers(1)
     with daemon.client() as client:
         client.call("hang", False)
+        idle = wait_until(lambda: waits_in(old), "its main thread waits")
         ident = client.submit("echo", 1)
+        wait_until(
+            lambda: waits_in(old) not in (None, idle), "its main thread hangs"
+        )
         stop_process(old)
         (task,) = client.wait(ident)
         assert (task["run"], task["attempt"]) == (2, 1)
