@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ganger import Gate, is_alive, wait_until
+from ganger import SANITIZED, Gate, is_alive, wait_until
 
 SIZES = re.compile(r'pool "default": processes (\d+) -> (\d+): (.*)$', re.M)
 RELOADED = "reload: the new configuration is in use"
@@ -276,6 +276,7 @@ def switches(pid):
     }
 
 
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer has a thread of its own")
 @pytest.mark.parametrize("used", [False, True])
 def test_idle_daemon_does_not_wake_up(daemons, handlers, gate, used):
     daemon = daemons.start(pool(handlers, 1, 4, "200ms"))
