@@ -189,9 +189,9 @@ def test_a_stop_overrides_an_upgrade(daemons, binary, after):
     daemon = daemons.start(POOL, program=[binary])
     client = daemon.client()
     call = client.request(
-        "task.call", {"name": "sleep", "args": {"ms": 200 + after * 1000}}
+        "task.call", {"name": "sleep", "args": {"ms": 2000 + after * 1000}}
     )
-    wait_until(lambda: daemon.rpc("server.stats")["running"] == 1, "it runs")
+    wait_until(lambda: client.rpc("server.stats")["running"] == 1, "it runs")
     daemon.send_signal(signal.SIGUSR2)
     client.call("sleep", {"ms": int(after * 1000)})
     daemon.send_signal(signal.SIGTERM)
