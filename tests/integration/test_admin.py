@@ -16,7 +16,6 @@ from ganger import (
     LIMIT,
     Client,
     RpcError,
-    children,
     is_alive,
     stop_process,
     wait_until,
@@ -396,7 +395,8 @@ def test_reload_of_mistakes_is_refused_and_tells_them(daemon, handlers):
 
 def start_held_reload(daemons, folder):
     """A daemon whose reload waits for its canary; and what holds that."""
-    held = AtStart(folder, STUCK)
+    met = folder / "met"
+    held = AtStart(folder, f'{{ fclose(fopen("{met}", "w")); {STUCK}; }}')
     config = f'pool "default" {{ processes = 2 modules = {{"{held.module}"}} '
     daemon = daemons.start(config + "}\n")
     daemon.wait_workers(2)
@@ -405,7 +405,7 @@ def start_held_reload(daemons, folder):
     client = daemon.client()
     reload = client.request("server.reload")
     daemon.wait_log("reloading the configuration")
-    wait_until(lambda: len(children(daemon.pid)) > 3, "a canary starts")
+    wait_until(met.exists, "a canary starts")
     return daemon, client, reload, held
 
 
