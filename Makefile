@@ -33,7 +33,7 @@ SUDO ?= $(if $(filter 0,$(shell id -u)),,sudo)
 
 # What a build and the tests need, and what lint needs besides.
 DEPS_BUILD := gcc make pkg-config libc6-dev libev-dev libjansson-dev \
-	libbsd-dev libmd-dev libconfuse-dev
+	libbsd-dev libmd-dev libconfuse-dev libsqlite3-dev
 DEPS_CHECK := libcmocka-dev python3-pytest python3-pytest-xdist procps \
 	netcat-openbsd
 DEPS_LINT := clang clang-format cppcheck mandoc universal-ctags
@@ -61,10 +61,10 @@ HARDEN_LD ?= -Wl,-z,relro,-z,now
 SAN ?=
 
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags jansson libbsd libmd libconfuse \
-	2>/dev/null)
+	sqlite3 2>/dev/null)
 JANSSON_LIBS = $(shell $(PKG_CONFIG) --libs jansson)
-DAEMON_LIBS = $(shell $(PKG_CONFIG) --libs jansson libbsd libmd libconfuse) \
-	-lev -ldl -pthread
+DAEMON_LIBS = $(shell $(PKG_CONFIG) --libs jansson libbsd libmd libconfuse \
+	sqlite3) -lev -ldl -pthread
 
 DEFS := -D_GNU_SOURCE -DGANGER_VERSION='"$(VERSION)"' \
 	-DSYSCONFDIR='"$(SYSCONFDIR)"' -DLOCALSTATEDIR='"$(LOCALSTATEDIR)"' \
@@ -118,6 +118,11 @@ $(BUILD)/gangerd: $(DAEMON_OBJ)
 	$(call say,LD  $@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -pie -rdynamic -o $@ $^ $(DAEMON_LIBS)
 
+$(BUILD)/libbroker.a: $(call obj,$(BROKER_SRC))
+	@rm -f $@
+	$(call say,AR  $@)
+	$(Q)$(AR) rcs $@ $^
+
 $(BUILD)/libganger.a: $(LIB_OBJ)
 	@rm -f $@
 	$(call say,AR  $@)
@@ -134,9 +139,11 @@ $(BUILD)/ganger: $(CLI_OBJ) $(BUILD)/libganger.a
 
 # A unit links the module under test and what that stands on, no more: the
 # sources that its first comment names behind LINK:.  Where log.c is one of
-# them, the parts that it is made of come along.
+# them, the parts that it is made of come along; libbroker.a is what is needed
+# of the broker, but for what the unit defines itself.
 LOG_SRC := $(wildcard ipc/log*.c)
-unit_link = $(subst ipc/log.c,$(LOG_SRC),$(unit_names))
+unit_link = $(subst ipc/log.c,$(LOG_SRC),$(subst libbroker.a,\
+	$(BUILD)/libbroker.a,$(unit_names)))
 unit_names = $(shell awk '/LINK:/ {on=1; sub(/.*LINK:/, "")} on {done=/\*\//; \
 	gsub(/[*\/]+ *$$|^ *\*/, ""); print; if (done) exit}' $(1))
 
@@ -204,11 +211,17 @@ tsan: deps
 	$(MAKE) --no-print-directory BUILD=build-tsan \
 		OPT="-O1 -g" HARDEN= SAN="$(SAN_TSAN)" check-run
 
+# Side by side with beanstalkd and Redis, where they are installed.
+.PHONY: bench
+bench: all
+	@BUILD="$(abspath $(BUILD))" $(PYTHON) -B tests/bench/store_bench.py \
+		$(BENCH_FLAGS)
+
 # --------------------------------------------------------------------- lint
 
 LINT_C := $(wildcard ipc/*.c ipc/client/*/*.c worker/*.c worker/modules/*.c \
 	master/*.c master/*/*.c etc/examples/*.c)
-LINT_TESTS := $(wildcard tests/unit/*.c tests/lib/*.c)
+LINT_TESTS := $(wildcard tests/unit/*.c tests/lib/*.c tests/bench/*.c)
 LINT_H := $(wildcard ipc/*.h ipc/client/*.h ipc/client/*/*.h worker/*.h \
 	worker/modules/*.h master/*.h master/*/*.h tests/unit/*.h tests/lib/*.h)
 MAN_PAGES := $(wildcard etc/man/*.[1-9])
@@ -283,6 +296,7 @@ help:
 	@echo "make demo          install what is missing, build, run the main job"
 	@echo "make check         install what is missing, build, run every test"
 	@echo "make asan, tsan    the tests under sanitizers"
+	@echo "make bench         measure the store; BENCH_FLAGS, BENCH_DIR"
 	@echo "make lint          format, static analysis, include directions, sizes"
 	@echo "make format        lay the sources out"
 	@echo "make install       DESTDIR, PREFIX, SYSCONFDIR, LOCALSTATEDIR, RUNDIR"

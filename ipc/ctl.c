@@ -114,6 +114,13 @@ on_readable(struct ev_loop *loop, struct ev_io *w, int revents)
 	}
 }
 
+void
+ctl_catch_up(struct ctl *c)
+{
+	if (c->fd >= 0)
+		on_readable(c->loop, &c->rd, EV_READ);
+}
+
 static void
 on_writable(struct ev_loop *loop, struct ev_io *w, int revents)
 {

@@ -71,6 +71,9 @@ struct ctl {
 void ctl_init(struct ctl *c, struct ev_loop *loop, int fd,
     const struct ctl_ops *ops, void *arg);
 
+/* Take what the other side, which is gone, has left to be read. */
+void ctl_catch_up(struct ctl *c);
+
 /* Close the descriptor and drop what waits.  Safe to repeat. */
 void ctl_done(struct ctl *c);
 

@@ -16,6 +16,7 @@
 #define PROTO_BATCH_MAX   10000 /* requests in a batch */
 #define PROTO_MANY_MAX    10000 /* tasks in task.submit_many, ids in task.wait */
 #define PROTO_NAME_MAX    128   /* bytes of a task's, queue's or pool's name */
+#define PROTO_KEY_MAX     255   /* bytes of a key, unique, idempotency_key */
 #define PROTO_PRIORITIES  10    /* 0 to 9, 9 first */
 #define PROTO_MESSAGE_MAX (1024 * 1024) /* default of max_message */
 

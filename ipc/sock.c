@@ -109,8 +109,8 @@ err_fd:
 	return r;
 }
 
-int
-sock_connect(const char *path, int *fd_out)
+static int
+connect_to(const char *path, int flags, int *fd_out)
 {
 	struct sockaddr_un sa;
 	int fd, r;
@@ -118,7 +118,7 @@ sock_connect(const char *path, int *fd_out)
 	r = make_address(path, &sa);
 	if (r < 0)
 		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 	if (fd < 0)
 		return -errno;
 	while (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0) {
@@ -130,6 +130,18 @@ sock_connect(const char *path, int *fd_out)
 	}
 	*fd_out = fd;
 	return 0;
+}
+
+int
+sock_connect(const char *path, int *fd_out)
+{
+	return connect_to(path, 0, fd_out);
+}
+
+int
+sock_connect_now(const char *path, int *fd_out)
+{
+	return connect_to(path, SOCK_NONBLOCK, fd_out);
 }
 
 bool

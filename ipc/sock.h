@@ -30,6 +30,9 @@ int sock_listen(const char *path, mode_t mode, gid_t gid, int *fd_out);
 /* Connect, blocking.  The caller owns *fd_out, which blocks. */
 int sock_connect(const char *path, int *fd_out);
 
+/* The same, not blocking: -EAGAIN when the listener's backlog is full. */
+int sock_connect_now(const char *path, int *fd_out);
+
 /* True when somebody accepts connections at path. */
 bool sock_is_live(const char *path);
 

@@ -30,6 +30,7 @@
 #include "master/supervisor/config_print.h"
 #include "master/supervisor/lock.h"
 #include "master/supervisor/signals.h"
+#include "master/supervisor/state_dir.h"
 #include "master/supervisor/supervisor.h"
 
 #define OVERRIDES_MAX 64
@@ -207,7 +208,8 @@ set_up_log(const struct options *o, const struct config *c)
 	return r;
 }
 
-/* Take the locks of a daemon that starts.  0, or an exit status. */
+/* Take the locks of a daemon that starts, and prepare what they are for.  0, or
+ * an exit status. */
 static int
 take_locks(struct program *p, const struct config *c, bool activated)
 {
@@ -219,6 +221,8 @@ take_locks(struct program *p, const struct config *c, bool activated)
 	if (r == 0 && (r = lock_write(&p->lock)) < 0)
 		buf_printf(
 		    &reason, "can't write the pid file: %s", strerror(-r));
+	if (r == 0)
+		r = state_dir_prepare(c, &reason);
 	if (r < 0) {
 		log_error("%.*s", (int)buf_len(&reason), buf_head(&reason));
 		lock_release(&p->lock);

@@ -7,6 +7,7 @@
 #include "master/roles.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 #include "ipc/json.h"
 #include "ipc/log.h"
 #include "master/broker/broker.h"
+#include "master/supervisor/state_dir.h"
 #include "worker/runtime.h"
 
 #define SPARE_FDS 1024 /* descriptors of the broker besides clients */
@@ -186,6 +188,10 @@ write_queue(const struct config_queue *q, struct buf *out)
 	add_number(out, "timeout_ms", (uint64_t)q->timeout_ms);
 	add_number(out, "soft_timeout_ms", (uint64_t)q->soft_timeout_ms);
 	add_number(out, "max_queued", q->max_queued);
+	add_flag(out, "durable", q->durable);
+	add_number(out, "max_running", q->max_running);
+	add_number(out, "rate_count", q->rate.count);
+	add_number(out, "rate_ms", (uint64_t)q->rate.per_ms);
 	buf_addc(out, '}');
 }
 
@@ -210,6 +216,20 @@ write_access(const struct config_access *a, const char *key, struct buf *out)
 	buf_addc(out, ']');
 }
 
+/* Where durable tasks are kept, and what bounds them. */
+static void
+write_store(const struct config *c, struct buf *out)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/" STATE_DIR_STORE, c->state_dir);
+	add_string(out, "store_path", path);
+	add_flag(out, "full_sync", c->sync == CONFIG_SYNC_FULL);
+	add_number(out, "max_store", c->max_store);
+	add_number(out, "min_free", c->min_free);
+	add_flag(out, "hold_when_full", c->when_full == CONFIG_FULL_HOLD);
+}
+
 /* All that is neither a pool nor a queue. */
 static void
 write_top(const struct config *c, const struct roles_now *now, struct buf *out)
@@ -230,6 +250,10 @@ write_top(const struct config *c, const struct roles_now *now, struct buf *out)
 	add_number(out, "result_ttl_ms", (uint64_t)c->result_ttl_ms);
 	add_number(out, "failed_ttl_ms", (uint64_t)c->failed_ttl_ms);
 	add_number(out, "max_finished", c->max_finished);
+	add_number(out, "priority_age_ms", (uint64_t)c->priority_age_ms);
+	add_number(out, "cancel_grace_ms", (uint64_t)c->cancel_grace_ms);
+	add_flag(out, "drain_all", c->drain == CONFIG_DRAIN_ALL);
+	write_store(c, out);
 	add_number(out, "started_at", (uint64_t)now->started_at);
 	add_number(out, "master_pid", (uint64_t)now->master_pid);
 	add_string(

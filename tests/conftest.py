@@ -4,6 +4,7 @@
 import pathlib
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 
@@ -11,16 +12,19 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "lib"))
 
+from fake import FakeDaemon  # noqa: E402
 from ganger import (  # noqa: E402
+    GANGER,
     GANGERD,
     LIMIT,
+    LONG,
     ROOT,
     Daemons,
     Gate,
     build_module,
 )
 
-HANG = int(LIMIT * 2) + 120
+HANG = 6 * 3600 if LONG else int(LIMIT * 2) + 120
 
 
 def pytest_sessionstart(session):
@@ -93,14 +97,47 @@ def folder():
     shutil.rmtree(path, ignore_errors=True)
 
 
+def built_module(name):
+    path = pathlib.Path(tempfile.mkdtemp(prefix="ganger-", dir="/tmp"))
+    path.chmod(0o755)
+    source = ROOT / "tests" / "lib" / f"{name}.c"
+    yield build_module(path, name, source.read_text())
+    shutil.rmtree(path, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def handlers():
     """The path of the tests' own task module."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix="ganger-", dir="/tmp"))
-    path.chmod(0o755)
-    source = ROOT / "tests" / "lib" / "handlers.c"
-    yield build_module(path, "handlers", source.read_text())
-    shutil.rmtree(path, ignore_errors=True)
+    yield from built_module("handlers")
+
+
+@pytest.fixture(scope="session")
+def ledger_module():
+    """The path of the one that writes down what really ran."""
+    yield from built_module("ledger")
+
+
+@pytest.fixture
+def ganger(folder):
+    """Run ganger against a daemon that answers so."""
+    made = []
+
+    def run(answers, *args):
+        path = folder / f"s{len(made)}"
+        made.append(FakeDaemon(path, answers))
+        done = subprocess.run(
+            [GANGER, "-s", path, *args],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+        )
+        done.requests = made[-1].requests
+        return done
+
+    yield run
+    for daemon in made:
+        daemon.listener.close()
 
 
 @pytest.fixture

@@ -159,18 +159,42 @@ take_rest(struct run *r)
 	take_rest_of(r, &r->child.out, take_stdout);
 }
 
-/* Milliseconds for poll until the time limit; -1: none. */
+/* Milliseconds until `due`, at most `most`; -1 is forever. */
 static int
-poll_ms(const struct run *r)
+sooner_ms(struct mono due, int most)
 {
 	int64_t left_ms;
 
-	if (r->limit_ms == 0)
-		return -1;
-	left_ms = mono_until_ms(mono_now(), r->due);
+	left_ms = mono_until_ms(mono_now(), due);
+	if (left_ms < 0)
+		return 0;
 	if (left_ms > INT32_MAX)
-		return INT32_MAX;
-	return left_ms < 0 ? 0 : (int)left_ms;
+		left_ms = INT32_MAX;
+	return most >= 0 && left_ms > most ? most : (int)left_ms;
+}
+
+/* Milliseconds for poll until it is to be killed; -1: never so far. */
+static int
+poll_ms(const struct run *r)
+{
+	struct mono kill_at = job_kill_time(r->task);
+	int ms = -1;
+
+	if (r->limit_ms > 0)
+		ms = sooner_ms(r->due, ms);
+	if (kill_at.ns != 0)
+		ms = sooner_ms(kill_at, ms);
+	return ms;
+}
+
+/* True when it has to end now, by order: it had its time to do so itself. */
+static bool
+is_stopped(const struct run *r)
+{
+	struct mono kill_at = job_kill_time(r->task);
+
+	return job_stopped(r->task) == JOB_CUT ||
+	       (kill_at.ns != 0 && mono_reached(mono_now(), kill_at));
 }
 
 /* Wait once and do what there is to do. */
@@ -191,10 +215,10 @@ step(struct run *r)
 		return;
 	if (fds[1].revents != 0)
 		job_take_wake(r->task);
-	if (job_stopped(r->task) > JOB_LATE) {
-		r->ending = STOPPED;
-	} else if (fds[0].revents != 0) {
+	if (fds[0].revents != 0 && job_stopped(r->task) != JOB_CUT) {
 		take_rest(r);
+	} else if (is_stopped(r)) {
+		r->ending = STOPPED;
 	} else if (r->limit_ms > 0 && mono_reached(mono_now(), r->due)) {
 		r->ending = TIMED_OUT;
 	} else {
@@ -272,7 +296,10 @@ finish_exited(struct run *r)
 	int status;
 
 	if (WIFSIGNALED(r->status)) {
-		fail_signalled(r);
+		if (job_stopped(r->task) == JOB_CANCELLED)
+			fail(r, 0, true, "cancelled", NULL, 0);
+		else
+			fail_signalled(r);
 		return NULL;
 	}
 	status = WEXITSTATUS(r->status);

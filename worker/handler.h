@@ -98,8 +98,9 @@ GANGER_PUBLIC void ganger_progress(
 /*
  * True once the task should stop: it was cancelled, it is over its soft time
  * limit, or the worker is being stopped the quick way.  A handler that runs
- * long looks now and then, and then fails with code 0.  One that is over its
- * limit and comes to a result all the same returns it, and has succeeded.
+ * long looks now and then, and then fails with code 0; a task that was
+ * cancelled is not tried again.  One that comes to a result all the same
+ * returns it, and has succeeded.
  */
 GANGER_PUBLIC bool ganger_cancelled(const struct ganger_task *task);
 

@@ -42,6 +42,7 @@ job_new(const struct order *o, const struct route *route, struct uplink *uplink)
 	t->args = order_take_args(o);
 	t->wake_fd = -1;
 	atomic_init(&t->begun_ns, 0);
+	atomic_init(&t->kill_ns, 0);
 	atomic_init(&t->stop, JOB_GOES_ON);
 	pthread_mutex_init(&t->lock, NULL);
 	return t;
@@ -87,11 +88,26 @@ job_stop(struct ganger_task *t, enum job_stop why)
 	if (t->wake_fd >= 0)
 		(void)eventfd_write(t->wake_fd, 1);
 	pthread_mutex_lock(&t->lock);
-	if (why != JOB_LATE)
+	if (why == JOB_CUT)
 		kill_group(t);
 	else if (t->group > 0)
 		(void)kill(-t->group, SIGTERM);
 	pthread_mutex_unlock(&t->lock);
+}
+
+void
+job_cancel(struct ganger_task *t, struct mono kill_at)
+{
+	int64_t ns = atomic_load(&t->kill_ns);
+	bool again = job_stopped(t) == JOB_CANCELLED;
+
+	/* The lock of the pool keeps other writers out. */
+	if (ns == 0 || kill_at.ns < ns)
+		atomic_store(&t->kill_ns, kill_at.ns);
+	if (!again)
+		job_stop(t, JOB_CANCELLED);
+	else if (t->wake_fd >= 0)
+		(void)eventfd_write(t->wake_fd, 1);
 }
 
 void
@@ -130,6 +146,16 @@ enum job_stop
 job_stopped(const struct ganger_task *t)
 {
 	return (enum job_stop)atomic_load(&t->stop);
+}
+
+struct mono
+job_kill_time(const struct ganger_task *t)
+{
+	struct mono at = {0};
+
+	if (job_stopped(t) == JOB_CANCELLED)
+		at.ns = atomic_load(&t->kill_ns);
+	return at;
 }
 
 pid_t
@@ -274,7 +300,7 @@ job_write_end(struct ganger_task *t, const json_t *value, size_t max_message,
 	else if (t->outcome == JOB_SNOOZED)
 		report_snooze(out, t->id, t->run, t->delay_ms);
 	else if (job_stopped(t) == JOB_CUT)
-		report_snooze(out, t->id, t->run, 0);
+		report_cut(out, t->id, t->run, t->ran);
 	else if (job_stopped(t) == JOB_LATE && !t->over_limit)
 		write_late(t, max_message, out);
 	else

@@ -34,7 +34,7 @@ struct uplink;
 enum job_stop {
 	JOB_GOES_ON,
 	JOB_LATE,      /* it is over its soft time limit */
-	JOB_CANCELLED, /* the broker said so */
+	JOB_CANCELLED, /* the broker said so: job_cancel */
 	JOB_CUT        /* the worker is ending the quick way */
 };
 
@@ -55,10 +55,12 @@ struct ganger_task {
 	int64_t timeout_ms, soft_timeout_ms; /* 0: none */
 	json_t *args;                        /* owned; the task thread's */
 	bool over_limit; /* its command was killed for timeout_ms; likewise */
+	bool ran;        /* its handler, or its command, was begun; likewise */
 
 	_Atomic int64_t begun_ns; /* monotonic; 0: it waits for a thread */
 
-	atomic_int stop; /* enum job_stop */
+	_Atomic int64_t kill_ns; /* once cancelled: its command is killed */
+	atomic_int stop;         /* enum job_stop */
 	/* The running thread's: readable once stopped; -1 while waiting. */
 	int wake_fd;
 
@@ -93,10 +95,17 @@ struct ganger_task *job_new(
 void job_free(struct ganger_task *t);
 
 /*
- * Ask the job to end, and kill its command, or, when it is only late, send
- * that SIGTERM.  Under the pool's lock.
+ * Ask the job to end, and kill its command when the worker is ending, else
+ * send that SIGTERM.  Under the pool's lock.
  */
 void job_stop(struct ganger_task *t, enum job_stop why);
+
+/*
+ * Ask the job to end since nobody wants it; its thread kills a command that
+ * has not ended by kill_at.  The first of several calls counts, unless a later
+ * one is for sooner.  Under the pool's lock.
+ */
+void job_cancel(struct ganger_task *t, struct mono kill_at);
 
 /* Note that a thread has begun to run it. */
 void job_begin(struct ganger_task *t, struct mono now);
@@ -112,6 +121,9 @@ void job_take_wake(struct ganger_task *t);
 
 /* JOB_GOES_ON while it may. */
 enum job_stop job_stopped(const struct ganger_task *t);
+
+/* When the command of a cancelled job is to be killed; ns 0: not so far. */
+struct mono job_kill_time(const struct ganger_task *t);
 
 /*
  * Fork a child that leads a process group of its own, which job_stop kills.
@@ -140,8 +152,9 @@ int64_t job_write_progress(
 /*
  * Write the one message that ends the run: value's if it is not NULL, else
  * what ganger_fail or ganger_snooze set.  A run that failed after it was cut
- * is given back to be run again at no cost; one that failed when it was late
- * has failed for that, and can be retried.  out is empty.
+ * is given back to be run again at no cost, and it is told whether it had
+ * begun; one that failed when it was late has failed for that, and can be
+ * retried.  out is empty.
  */
 void job_write_end(struct ganger_task *t, const json_t *value,
     size_t max_message, struct buf *out);

@@ -42,6 +42,19 @@ get_run_numbers(const json_t *params, struct order *o)
 }
 
 static const char *
+get_cancel(const json_t *params, struct order *o)
+{
+	const char *reason;
+
+	reason = get_run_numbers(params, o);
+	if (reason != NULL)
+		return reason;
+	if (!get_int(params, "grace_ms", 0, INT64_MAX, 0, &o->grace_ms))
+		return "\"grace_ms\" is not a length of time";
+	return NULL;
+}
+
+static const char *
 get_run(json_t *params, struct order *o)
 {
 	const char *reason;
@@ -84,7 +97,7 @@ read_order(const struct rpc_msg *m, struct order *o, enum rpc_code *code)
 	}
 	if (strcmp(m->method, "task.cancel") == 0) {
 		o->kind = ORDER_CANCEL;
-		return get_run_numbers(m->params, o);
+		return get_cancel(m->params, o);
 	}
 	if (strcmp(m->method, "worker.stop") == 0) {
 		o->kind = ORDER_STOP;

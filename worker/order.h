@@ -26,6 +26,9 @@ struct order {
 	json_t *params; /* that has the args in it */
 	unsigned attempt;
 	int64_t timeout_ms, soft_timeout_ms; /* 0: none */
+
+	/* of ORDER_CANCEL */
+	int64_t grace_ms; /* then a command is killed */
 };
 
 /* Why a message is no order.  The code suits a response to a request. */

@@ -14,6 +14,7 @@ run(struct ganger_task *t)
 		job_fail(t, 0, true, NULL, "cancelled before it started");
 		return NULL;
 	}
+	t->ran = true;
 	if (t->route->command != NULL)
 		return command_run(
 		    t, t->route->command, t->uplink->max_message);

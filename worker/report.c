@@ -205,3 +205,13 @@ report_snooze(struct buf *b, uint64_t id, uint64_t run, int64_t delay_ms)
 	buf_add_int(b, delay_ms);
 	close_note(b);
 }
+
+void
+report_cut(struct buf *b, uint64_t id, uint64_t run, bool begun)
+{
+	open_note(b, "task.snooze", id, run);
+	buf_adds(b, ",\"delay_ms\":0");
+	if (begun)
+		buf_adds(b, ",\"cut\":true");
+	close_note(b);
+}

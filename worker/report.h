@@ -53,4 +53,7 @@ void report_progress(struct buf *b, uint64_t id, uint64_t run, uint64_t done,
 void report_log(struct buf *b, uint64_t id, uint64_t run, const char *text);
 void report_snooze(struct buf *b, uint64_t id, uint64_t run, int64_t delay_ms);
 
+/* The worker was told to end, and the run is given back; begun: it had. */
+void report_cut(struct buf *b, uint64_t id, uint64_t run, bool begun);
+
 #endif

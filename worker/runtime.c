@@ -108,7 +108,7 @@ cancel_if_named(void *arg, struct ganger_task *t)
 	const struct order *o = arg;
 
 	if (t->id == o->id && t->run == o->run)
-		job_stop(t, JOB_CANCELLED);
+		job_cancel(t, mono_add_ms(mono_now(), o->grace_ms));
 }
 
 static void

@@ -32,7 +32,8 @@
 #include "master/broker/reconfigure.h"
 #include "master/broker/result.h"
 #include "master/broker/roster.h"
-#include "master/broker/store_memory.h"
+#include "master/broker/run.h"
+#include "master/broker/storage.h"
 #include "master/broker/tidy.h"
 
 /* The master ends a quick stop after 2 s, whatever is left. */
@@ -40,19 +41,42 @@
 #define LEAVE_WAIT  0.3 /* s for clients to take their last answers */
 #define DISCARD_MAX ((size_t)256 * 1024 * 1024)
 
+/*
+ * What has not ended goes with this process, or is left to the next one; a stop
+ * has cut what runs now, unless it is the master that died.
+ */
+static void
+leave_tasks(struct broker *b, bool stopped)
+{
+	size_t n_lost = 0;
+	struct task *t, *next;
+
+	for (t = RB_MIN(task_tree, &b->tasks); t != NULL; t = next) {
+		next = RB_NEXT(task_tree, &b->tasks, t);
+		if (!t->durable)
+			n_lost++;
+		else if (t->state == TASK_RUNNING && stopped)
+			run_abandon(b, t);
+	}
+	if (n_lost > 0)
+		log_warn("lost with this process, which kept them in memory: "
+			 "%zu tasks that had not ended",
+		    n_lost);
+}
+
 static void
 leave(struct broker *b)
 {
+	bool stopped = b->phase != BROKER_SERVING;
+
 	if (b->phase == BROKER_LEAVING)
 		return;
 	b->phase = BROKER_LEAVING;
-	if (b->n_tasks > 0)
-		log_warn("lost with this process, which kept them in memory: "
-			 "%zu tasks that had not ended",
-		    b->n_tasks);
+	leave_tasks(b, stopped);
 	listener_close(&b->listener);
 	ask_refuse_all(b);
 	result_refuse_all(b);
+	(void)hold_run(b);
 	ev_timer_stop(b->loop, &b->leave_timer);
 	ev_timer_set(&b->leave_timer, LEAVE_WAIT, 0.);
 	ev_timer_start(b->loop, &b->leave_timer);
@@ -88,7 +112,7 @@ drain(struct broker *b)
 	for (i = 0; i < b->n_crews; i++) {
 		struct crew *w = b->crews[i];
 
-		if (crew_has_no_work(w))
+		if (crew_has_no_work(w) && !window_has_work(b, crew_shifts(w)))
 			roster_pill_all(w);
 		else
 			idle = false;
@@ -101,8 +125,19 @@ drain(struct broker *b)
 		b->told_drained = true;
 		(void)ctl_send(&b->ctl, -1, "drained", NULL);
 	}
-	if (roster_count(b) == 0)
+	/* Ends that have not been kept are not told so far. */
+	if (roster_count(b) == 0 &&
+	    (store_is_idle(b->store) || b->store_failing != 0))
 		leave(b);
+}
+
+/* Hand out what is ready. */
+static void
+feed(struct broker *b)
+{
+	mailbox_tidy(b);
+	if (b->phase < BROKER_QUITTING && !storage_is_behind(b))
+		dispatch_run(b);
 }
 
 static void
@@ -112,8 +147,14 @@ on_turn(void *arg)
 
 	/* First, for it may give tasks to workers that are idle. */
 	tidy_crews(b);
-	if (b->phase < BROKER_QUITTING)
-		dispatch_run(b);
+	feed(b);
+	/* What starts makes room for what is held. */
+	while (hold_run(b))
+		feed(b);
+	window_trim(b);
+	life_let_depart(b);
+	window_refill(b);
+	unique_tidy(b);
 	store_flush(b->store);
 	wallwatch_look(b);
 	life_arm(b);
@@ -134,12 +175,15 @@ take_stop(struct broker *b, json_t *msg)
 			return;
 		b->cutting = true;
 		b->phase = BROKER_QUITTING;
+		window_close(b);
 		ev_timer_set(&b->leave_timer, QUIT_WAIT, 0.);
 		ev_timer_start(b->loop, &b->leave_timer);
 	} else if (mode != NULL && strcmp(mode, "abort") == 0) {
 		b->cutting = true;
 	} else if (b->phase == BROKER_SERVING) {
 		b->phase = BROKER_DRAINING;
+		if (!b->settings->drain_all)
+			window_close(b);
 		log_info("draining; tasks that wait: %llu",
 		    (unsigned long long)b->n_waiting);
 	}
@@ -233,7 +277,6 @@ static const struct ctl_ops ctl_ops = {
 static int
 set_up(struct broker *b, int ctl_fd)
 {
-	struct store_memory_limits none = {0};
 	int r;
 
 	memset(b, 0, sizeof(*b));
@@ -247,21 +290,34 @@ set_up(struct broker *b, int ctl_fd)
 	listener_init(&b->listener, b);
 	life_set_up(b);
 	wallwatch_start(b);
+	throttle_init(&b->throttle, b->loop);
 	ev_timer_init(&b->leave_timer, on_leave_timer, 0., 0.);
 	b->leave_timer.data = b;
 	catalog_init(&b->catalog);
+	window_init(b);
 	load_init(b);
+	hold_init(b);
 	handover_init(&b->handover, b);
-	r = store_memory_new(b->loop, &none, &b->store);
+	r = storage_init(b);
 	if (r == 0)
 		r = peer_group_init(&b->group, b->loop, on_turn, b);
 	return r;
 }
 
 static void
-tear_down(struct broker *b)
+free_tasks(struct task_tree *tree)
 {
 	struct task *t;
+
+	while ((t = RB_ROOT(tree)) != NULL) {
+		RB_REMOVE(task_tree, tree, t);
+		task_unref(t);
+	}
+}
+
+static void
+tear_down(struct broker *b)
+{
 	size_t i;
 
 	conn_close_all(b);
@@ -270,15 +326,21 @@ tear_down(struct broker *b)
 	listener_close(&b->listener);
 	ctl_done(&b->ctl);
 	wallwatch_stop(b);
+	hold_done(b);
+	throttle_done(&b->throttle);
 	ev_timer_stop(b->loop, &b->timer);
 	ev_timer_stop(b->loop, &b->leave_timer);
 	load_done(b);
 	handover_done(&b->handover);
-	while ((t = RB_ROOT(&b->tasks)) != NULL) {
-		RB_REMOVE(task_tree, &b->tasks, t);
-		task_unref(t);
-	}
+	holdback_done(b);
+	/* Writes what is left to be written, and may tell of it. */
 	store_free(b->store);
+	window_done(b);
+	mailbox_done_all(b);
+	unique_done_all(b);
+	free_tasks(&b->tasks);
+	free_tasks(&b->ending);
+	free_tasks(&b->departing);
 	for (i = 0; i < b->n_all_crews; i++)
 		crew_free(b->crews[i]);
 	free(b->crews);
@@ -299,6 +361,30 @@ serve(struct broker *b)
 	return 0;
 }
 
+/* There is nothing to be done without the store: say so, and end. */
+static int
+refuse_store(struct broker *b, int r, const char *why)
+{
+	int status = EX_IOERR;
+
+	if (r == -EBADF || r == -EPROTO || r == -EUCLEAN)
+		status = EX_DATAERR;
+	else if (r == -EBUSY)
+		status = EX_TEMPFAIL;
+	log_error("%s", why);
+	(void)ctl_send(&b->ctl, -1, "store.failed", "{s:s,s:i}", "why", why,
+	    "status", status);
+	tear_down(b);
+	ev_loop_destroy(b->loop);
+	return status;
+}
+
+int64_t
+broker_steady_now(const struct broker *b)
+{
+	return mono_now().ns / 1000000 + b->steady_ms;
+}
+
 int
 broker_run(struct broker_settings *settings, int ctl_fd)
 {
@@ -311,6 +397,9 @@ broker_run(struct broker_settings *settings, int ctl_fd)
 		log_fatal("can't set up: %s", strerror(-r));
 	if (reconfigure(&b, settings, why) < 0)
 		log_fatal("can't set up: %s", why);
+	r = storage_open(&b, false, why);
+	if (r < 0)
+		return refuse_store(&b, r, why);
 	(void)ctl_send(&b.ctl, -1, "ready", NULL);
 	return serve(&b);
 }
@@ -320,6 +409,7 @@ broker_resume(struct handover_in *in, const struct handover_head *head,
     struct broker_shared *shared)
 {
 	struct mono begin = mono_now();
+	char why[STORE_WHY_SIZE];
 	struct broker b;
 	int r;
 
@@ -327,6 +417,11 @@ broker_resume(struct handover_in *in, const struct handover_head *head,
 	if (r == 0)
 		r = handover_load(&b, in, head, shared);
 	handover_in_done(in);
+	if (r == 0) {
+		r = storage_open(&b, true, why);
+		if (r < 0)
+			log_error("%s", why);
+	}
 	if (r < 0)
 		log_fatal(
 		    "can't go on with what was handed over: %s", strerror(-r));

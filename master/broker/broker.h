@@ -20,23 +20,33 @@
 #include "master/broker/catalog.h"
 #include "master/broker/crew.h"
 #include "master/broker/delay.h"
+#include "master/broker/disk.h"
 #include "master/broker/handover.h"
 #include "master/broker/handover_load.h"
+#include "master/broker/hold.h"
+#include "master/broker/holdback.h"
 #include "master/broker/listener.h"
+#include "master/broker/mailbox.h"
 #include "master/broker/settings.h"
 #include "master/broker/store.h"
 #include "master/broker/task.h"
+#include "master/broker/throttle.h"
+#include "master/broker/unique.h"
 #include "master/broker/wallwatch.h"
+#include "master/broker/window.h"
 
+struct absent;
 struct conn;
 TAILQ_HEAD(conn_list, conn);
+RB_HEAD(absent_tree, absent);
 
 /* Since the broker's start. */
 struct broker_stats {
 	uint64_t connections, requests;
 	uint64_t submitted, succeeded, failed, cancelled, expired, quarantined;
-	uint64_t retried;  /* runs that failed and are tried again */
-	uint64_t requeued; /* runs cut by no fault of the task */
+	uint64_t retried;   /* runs that failed and are tried again */
+	uint64_t requeued;  /* runs cut by no fault of the task */
+	uint64_t recovered; /* runs cut by the death of a broker */
 };
 
 enum broker_phase {
@@ -61,13 +71,30 @@ struct broker {
 	size_t n_all_crews;                 /* with them */
 	struct shift *shift_at[SHIFTS_MAX]; /* borrowed; by index */
 	struct store *store;
-	struct task_tree tasks; /* that have not ended; owns a reference each */
+	int store_failing;      /* errno of what fails in it; 0: nothing */
+	char store_why[256];    /* in words */
+	int64_t steady_ms;      /* steady ms less those of the monotonic */
+	struct task_tree tasks; /* resident, not ended; owns a reference each */
+	struct task_tree ending;    /* ended, not kept so far; likewise */
+	struct task_tree departing; /* spilled, not written so far; likewise */
+	struct task_list departed;  /* the same, in the order of leaving */
+	struct absent_tree absents; /* who waits for what is on disk only */
+	struct window window;
 	size_t n_tasks;
 	uint64_t n_bytes;   /* sum of n_charged over tasks */
 	uint64_t n_waiting; /* tasks that are ready or scheduled */
 	uint64_t seq;       /* last one given to a task that became ready */
+	struct mailboxes mailboxes;
+	struct uniques uniques;
+	/* Tasks that have not ended and are on the disk only: with a key, and
+	 * with a unique text.  While 0 there is nothing to be looked up. */
+	uint64_t n_keyed_absent, n_unique_absent;
+	struct holdbacks holdbacks;
+	struct holds holds; /* submits that wait for room */
+	struct disk disk;   /* the store's */
 	struct delay timers;
 	struct wallwatch wallwatch;
+	struct throttle throttle;
 	struct ev_timer timer; /* for the first of timers */
 	int64_t armed_ns;      /* what it is set for; 0: not set */
 	struct conn_list conns;
@@ -98,6 +125,9 @@ int broker_run(struct broker_settings *settings, int ctl_fd);
  */
 int broker_resume(struct handover_in *in, const struct handover_head *head,
     struct broker_shared *shared);
+
+/* The steady clock, in ms. */
+int64_t broker_steady_now(const struct broker *b);
 
 /* A client's answers were all sent: the last one of a broker that leaves? */
 void broker_sent(struct broker *b);

@@ -95,6 +95,7 @@ queue_new(const char *name)
 	q->leaving = true;
 	q->parting.name = q->name;
 	q->settings = &q->parting;
+	rate_init(&q->rate);
 	return q;
 }
 
@@ -241,7 +242,7 @@ queue_leave(struct queue *q)
 
 void
 catalog_commit_stage(struct catalog *c, struct catalog_stage *st,
-    const struct broker_settings *s)
+    const struct broker_settings *s, struct mono now)
 {
 	size_t i;
 
@@ -252,6 +253,7 @@ catalog_commit_stage(struct catalog *c, struct catalog_stage *st,
 	c->n_all_queues = st->n_all_queues;
 	c->kinds = st->kinds;
 	c->n_kinds = st->n_kinds;
+	c->age_ms = s->priority_age_ms;
 	for (i = 0; i < c->n_all_queues; i++) {
 		struct queue *q = c->queues[i];
 
@@ -262,6 +264,9 @@ catalog_commit_stage(struct catalog *c, struct catalog_stage *st,
 		} else {
 			queue_leave(q);
 		}
+		q->age_ms = c->age_ms;
+		rate_set(&q->rate, q->settings->rate_count,
+		    q->settings->rate_ms, now);
 	}
 	for (i = 0; i < c->n_kinds; i++)
 		c->kinds[i]->fresh = false;
@@ -347,8 +352,8 @@ choose(shift_set can, shift_set last_resort)
 	return first != 0 ? first : can;
 }
 
-static shift_set
-lane_set(
+shift_set
+catalog_lane_set(
     const struct catalog *c, const struct queue *q, const struct kind *kind)
 {
 	return choose(q->shifts & kind->shifts, q->past | c->leaving);
@@ -509,6 +514,7 @@ catalog_need_queue(struct catalog *c, const char *name, struct queue **out)
 		if (q == NULL)
 			return -ENOMEM;
 		q->fresh = false;
+		q->age_ms = c->age_ms;
 		queues[c->n_all_queues++] = q;
 	}
 	*out = q;
@@ -550,7 +556,7 @@ int
 catalog_place(const struct catalog *c, struct queue *q, const struct kind *kind,
     struct lane **out)
 {
-	shift_set set = lane_set(c, q, kind);
+	shift_set set = catalog_lane_set(c, q, kind);
 	struct lane *lane = find_lane(&q->lanes, set);
 
 	if (lane == NULL)
@@ -565,7 +571,7 @@ struct lane *
 catalog_get_lane(
     const struct catalog *c, struct queue *q, const struct kind *kind)
 {
-	return find_lane(&q->lanes, lane_set(c, q, kind));
+	return find_lane(&q->lanes, catalog_lane_set(c, q, kind));
 }
 
 void
@@ -635,14 +641,20 @@ queue_peek(const struct queue *q, unsigned index)
 	{
 		if ((lane->shifts & SHIFT_BIT(index)) == 0)
 			continue;
-		t = ready_peek(&lane->ready);
-		if (t == NULL)
-			continue;
-		if (best == NULL || t->priority > best->priority ||
-		    (t->priority == best->priority && t->seq < best->seq))
+		t = ready_peek(&lane->ready, q->age_ms);
+		if (t != NULL &&
+		    (best == NULL || ready_is_before(t, best, q->age_ms)))
 			best = t;
 	}
 	return best;
+}
+
+bool
+queue_is_open(const struct queue *q)
+{
+	uint64_t most = q->settings->max_running;
+
+	return !q->paused && (most == 0 || q->count.running < most);
 }
 
 void

@@ -24,6 +24,7 @@
 #include <sys/queue.h>
 
 #include "ipc/buf.h"
+#include "master/broker/rate.h"
 #include "master/broker/ready.h"
 #include "master/broker/settings.h"
 
@@ -33,6 +34,8 @@ __extension__ typedef unsigned __int128 shift_set;
 
 #define SHIFT_BIT(index) ((shift_set)1 << (index))
 
+struct holdback;
+
 /* A task's name. */
 struct kind {
 	char *name;         /* owned */
@@ -40,6 +43,8 @@ struct kind {
 	shift_set commands; /* those in which it is a command */
 	shift_set next_shifts, next_commands; /* staged */
 	bool fresh;                           /* staged itself */
+	/* Borrowed; NULL: none of its tasks has killed a worker. */
+	struct holdback *holdback;
 };
 
 struct lane {
@@ -68,6 +73,9 @@ struct queue {
 	shift_set next_shifts, next_past;
 	struct lane_list lanes, next_lanes;
 	struct queue_counts count;
+	bool paused;         /* none of its tasks is started */
+	struct rate rate;    /* of starts, by the settings */
+	int64_t age_ms;      /* in which a task gains a priority; 0: never */
 	uint64_t n_stranded; /* tasks that nobody can run, as last told */
 	bool fresh;
 };
@@ -81,7 +89,8 @@ struct catalog {
 	shift_set main;    /* shifts that know what the settings say */
 	shift_set leaving; /* of pools that are gone from the settings */
 	shift_set next_main, next_leaving;
-	bool stale; /* lanes do not follow from the sets any more */
+	int64_t age_ms; /* of every queue */
+	bool stale;     /* lanes do not follow from the sets any more */
 };
 
 /* The queues and names of new settings, before they are in force. */
@@ -104,9 +113,9 @@ int catalog_stage(struct catalog *c, const struct broker_settings *s,
     struct catalog_stage *out);
 void catalog_unstage(struct catalog_stage *st);
 
-/* Put the stage of s in the catalog's place; st is taken. */
+/* Put the stage of s in the catalog's place at now; st is taken. */
 void catalog_commit_stage(struct catalog *c, struct catalog_stage *st,
-    const struct broker_settings *s);
+    const struct broker_settings *s, struct mono now);
 
 /* Look at the catalog as if it were a stage; not to be unstaged. */
 struct catalog_stage catalog_as_stage(const struct catalog *c);
@@ -169,7 +178,11 @@ int catalog_lane(const struct catalog *c, struct queue *q,
 int catalog_place(const struct catalog *c, struct queue *q,
     const struct kind *kind, struct lane **out);
 
-/* The lane, which is there, of a task of that kind. */
+/* The shifts that can run a task of that kind from that queue. */
+shift_set catalog_lane_set(
+    const struct catalog *c, const struct queue *q, const struct kind *kind);
+
+/* The lane of a task of that kind, which is there as long as it has tasks. */
 struct lane *catalog_get_lane(
     const struct catalog *c, struct queue *q, const struct kind *kind);
 
@@ -182,8 +195,14 @@ bool catalog_needs_shift(const struct catalog *c, unsigned index);
 /* True when something is left of what waits for one of these shifts. */
 bool catalog_has_work(const struct catalog *c, shift_set set);
 
-/* The next task of queue q that the shift of that index can run, or NULL. */
+/*
+ * The next task of queue q that the shift of that index can run, or NULL;
+ * whether it may be started now is not looked at.
+ */
 struct task *queue_peek(const struct queue *q, unsigned index);
+
+/* True when it is not paused, and as few of its tasks run as have to. */
+bool queue_is_open(const struct queue *q);
 
 /* True when it has no task that has not ended. */
 static inline bool

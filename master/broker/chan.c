@@ -56,7 +56,7 @@ find_run(struct chan *c, json_t *params)
 
 /* A run of t begins in a slot that is off the stack, or its top. */
 static void
-take_on(struct chan *c, struct task *t, unsigned slot, uint64_t rpc_id)
+occupy(struct chan *c, struct task *t, unsigned slot, uint64_t rpc_id)
 {
 	c->runs[slot].rpc_id = rpc_id;
 	c->runs[slot].task = t;
@@ -72,6 +72,7 @@ release(struct chan *c, struct task *t)
 {
 	unsigned slot = t->run_slot;
 
+	crew_settle(c->crew, t, mono_now());
 	c->runs[slot].task = NULL;
 	c->n_running--;
 	c->crew->n_running--;
@@ -213,7 +214,10 @@ take_snooze(struct chan *c, json_t *params)
 	if (t == NULL)
 		return;
 	finish_run(c, t);
-	c->ops->on_snooze(c, t, ms < 0 ? 0 : clamp_delay(ms));
+	if (json_is_true(json_object_get(params, "cut")))
+		c->ops->on_cut(c, t);
+	else
+		c->ops->on_snooze(c, t, ms < 0 ? 0 : clamp_delay(ms));
 }
 
 static void
@@ -386,6 +390,7 @@ static int
 copy_numbers(struct chan *c, const struct chan *like)
 {
 	c->alone = like->alone;
+	c->condemned = like->condemned;
 	c->served = like->served;
 	c->n_requests = like->n_requests;
 	c->n_done = like->n_done;
@@ -440,7 +445,7 @@ chan_restore_run(struct chan *c, uint64_t rpc_id, struct task *t)
 	if (i >= n_free)
 		return -EINVAL;
 	c->free_slots[i] = c->free_slots[n_free - 1];
-	take_on(c, t, slot, rpc_id);
+	occupy(c, t, slot, rpc_id);
 	shift_sort(c->shift, c);
 	return 0;
 }
@@ -462,18 +467,30 @@ chan_free(struct chan *c)
 }
 
 void
-chan_run(
-    struct chan *c, struct task *t, int64_t timeout_ms, int64_t soft_timeout_ms)
+chan_take_on(struct chan *c, struct task *t)
 {
-	struct buf *out = &c->peer.out;
 	unsigned slot;
 
 	slot = c->free_slots[c->threads - c->n_running - 1];
-	take_on(c, t, slot, ++c->n_requests * BROKER_THREADS_MAX + slot);
+	occupy(c, t, slot, ++c->n_requests * BROKER_THREADS_MAX + slot);
 	t->crew = c->crew;
 	t->worker = c->number;
 
-	rpc_open_request(out, c->runs[slot].rpc_id, "task.run");
+	/* The one that was fed goes behind the others. */
+	if (c->listed) {
+		TAILQ_REMOVE(&c->shift->idle, c, idle_entry);
+		c->listed = false;
+	}
+	shift_sort(c->shift, c);
+}
+
+void
+chan_send(struct chan *c, const struct task *t, int64_t timeout_ms,
+    int64_t soft_timeout_ms)
+{
+	struct buf *out = &c->peer.out;
+
+	rpc_open_request(out, c->runs[t->run_slot].rpc_id, "task.run");
 	buf_adds(out, "{\"id\":");
 	buf_add_uint(out, t->id);
 	buf_adds(out, ",\"run\":");
@@ -495,11 +512,40 @@ chan_run(
 	buf_addc(out, '}');
 	rpc_close(out);
 	peer_send(&c->peer);
+}
 
-	/* The one that was fed goes behind the others. */
-	if (c->listed) {
-		TAILQ_REMOVE(&c->shift->idle, c, idle_entry);
-		c->listed = false;
+void
+chan_take_back(struct chan *c, struct task *t)
+{
+	release(c, t);
+}
+
+void
+chan_cancel(struct chan *c, const struct task *t, int64_t grace_ms)
+{
+	struct buf *out = &c->peer.out;
+
+	if (!peer_is_open(&c->peer))
+		return;
+	rpc_open_notification(out, "task.cancel");
+	buf_adds(out, "{\"id\":");
+	buf_add_uint(out, t->id);
+	buf_adds(out, ",\"run\":");
+	buf_add_uint(out, t->run);
+	buf_adds(out, ",\"grace_ms\":");
+	buf_add_int(out, grace_ms);
+	buf_addc(out, '}');
+	rpc_close(out);
+	peer_send(&c->peer);
+}
+
+void
+chan_condemn(struct chan *c, bool condemned)
+{
+	c->condemned = condemned;
+	if (condemned && c->shift->kept == c) {
+		c->shift->kept = NULL;
+		c->alone = false;
 	}
 	shift_sort(c->shift, c);
 }

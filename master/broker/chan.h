@@ -48,6 +48,8 @@ struct chan_ops {
 	void (*on_failure)(
 	    struct chan *c, struct task *t, const struct chan_failure *f);
 	void (*on_snooze)(struct chan *c, struct task *t, int64_t delay_ms);
+	/* The worker was told to end, and has cut the run. */
+	void (*on_cut)(struct chan *c, struct task *t);
 	/* It broke the protocol, or can't be fed: it must be replaced. */
 	void (*on_broken)(struct chan *c, const char *why);
 	/* Both its connection and its process are gone: free it. */
@@ -67,12 +69,13 @@ struct chan {
 	unsigned number;     /* N of "POOL/N" */
 	pid_t pid;
 	enum chan_state state;
-	bool alone;  /* runs a suspect, or is kept empty for one */
-	bool listed; /* on crew->idle */
-	bool reaped; /* the master has told so */
-	bool served; /* has finished a task */
-	bool worn;   /* its replacement was asked for */
-	bool buried; /* the connection's end was told */
+	bool alone;     /* runs a suspect, or is kept empty for one */
+	bool condemned; /* is fed no more, for one of its tasks will end it */
+	bool listed;    /* on crew->idle */
+	bool reaped;    /* the master has told so */
+	bool served;    /* has finished a task */
+	bool worn;      /* its replacement was asked for */
+	bool buried;    /* the connection's end was told */
 	unsigned threads;
 	unsigned n_running;    /* always <= threads */
 	struct chan_run *runs; /* owned; threads of them */
@@ -112,18 +115,38 @@ static inline bool
 chan_is_free(const struct chan *c)
 {
 	return c->state == CHAN_UP && c->n_running < c->threads && !c->alone &&
-	       peer_is_open(&c->peer);
+	       !c->condemned && peer_is_open(&c->peer);
 }
 
 /* Let it be one of those that know the same.  It has no tasks. */
 void chan_set_shift(struct chan *c, struct shift *s);
 
-/*
- * Send t, which is running from here on; chan_is_free(c) or c->alone.  0: no
- * such limit.
- */
-void chan_run(struct chan *c, struct task *t, int64_t timeout_ms,
+/* Take t, which is running from here on, into a slot; chan_is_free(c) or
+ * c->alone.  The worker does not know of it before chan_send. */
+void chan_take_on(struct chan *c, struct task *t);
+
+/* Send t, which has a slot.  0: no such limit. */
+void chan_send(struct chan *c, const struct task *t, int64_t timeout_ms,
     int64_t soft_timeout_ms);
+
+/* True when a task that has a slot can still be sent. */
+static inline bool
+chan_can_send(const struct chan *c)
+{
+	return c->state == CHAN_UP && !c->condemned && peer_is_open(&c->peer);
+}
+
+/* Take back t, which has a slot and was not sent. */
+void chan_take_back(struct chan *c, struct task *t);
+
+/*
+ * Ask the worker to end t, which was sent to it; a command is killed when it
+ * goes on for grace_ms.
+ */
+void chan_cancel(struct chan *c, const struct task *t, int64_t grace_ms);
+
+/* Feed it no more, for now; or again. */
+void chan_condemn(struct chan *c, bool condemned);
 
 /* Send the poison pill: it ends when the tasks that it has are done. */
 void chan_pill(struct chan *c);

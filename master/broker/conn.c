@@ -2,10 +2,11 @@
 /*
  * conn.c - a client's connection and its open calls
  *
- * What a client can make the broker hold is bounded: one line being read,
- * OPEN_MAX open calls (then its lines wait in its own socket), and OUT_PAUSE
- * bytes of answers it has not read (the same), or OUT_MAX, which only answers
- * to calls opened before can reach (then it is dropped).
+ * What a client can make the broker hold is bounded: one line being read, or
+ * one whose submits wait for room (then its lines wait in its own socket),
+ * OPEN_MAX open calls (the same), and OUT_PAUSE bytes of answers it has not
+ * read (the same), or OUT_MAX, which only answers to calls opened before can
+ * reach (then it is dropped).
  */
 #include "master/broker/conn.h"
 
@@ -17,6 +18,7 @@
 #include "ipc/json.h"
 #include "ipc/log.h"
 #include "master/broker/access.h"
+#include "master/broker/hold.h"
 #include "master/broker/method.h"
 #include "master/broker/result.h"
 
@@ -31,9 +33,8 @@ conn_of(struct peer *p)
 	return (struct conn *)p;
 }
 
-/* Read on, or wait, by what is open. */
-static void
-regulate(struct conn *c)
+void
+conn_regulate(struct conn *c)
 {
 	size_t waiting = buf_len(&c->peer.out) + c->n_batched;
 
@@ -41,7 +42,8 @@ regulate(struct conn *c)
 		c->full = true;
 	else if (c->n_calls <= OPEN_RESUME)
 		c->full = false;
-	if (c->full || waiting > OUT_PAUSE || c->broker->holding)
+	if (c->full || waiting > OUT_PAUSE || c->broker->holding ||
+	    !TAILQ_EMPTY(&c->holds))
 		peer_pause(&c->peer);
 	else if (waiting <= OUT_PAUSE / 2)
 		peer_resume(&c->peer);
@@ -92,7 +94,7 @@ call_free(struct call *call)
 	if (c != NULL) {
 		LIST_REMOVE(call, entry);
 		c->n_calls--;
-		regulate(c);
+		conn_regulate(c);
 		close_if_over(c);
 	}
 	free(call->id);
@@ -355,7 +357,7 @@ on_line(struct peer *p, char *line, size_t len)
 	}
 	rpc_text_done(&text);
 	if (peer_is_open(p))
-		regulate(c);
+		conn_regulate(c);
 }
 
 static void
@@ -386,7 +388,7 @@ on_sent(struct peer *p)
 {
 	struct conn *c = conn_of(p);
 
-	regulate(c);
+	conn_regulate(c);
 	close_if_over(c);
 	broker_sent(c->broker);
 }
@@ -406,6 +408,8 @@ on_gone(struct peer *p, const char *reason)
 		if (call->waiter != NULL) {
 			result_drop(call->waiter);
 			call_free(call);
+		} else if (call->hold != NULL) {
+			hold_drop(call->hold);
 		}
 	}
 	TAILQ_REMOVE(&c->broker->conns, c, entry);
@@ -442,6 +446,7 @@ conn_add(struct broker *b, int fd, struct conn **out)
 	}
 	c->broker = b;
 	LIST_INIT(&c->calls);
+	TAILQ_INIT(&c->holds);
 	TAILQ_INSERT_TAIL(&b->conns, c, entry);
 	b->n_conns++;
 	*out = c;
@@ -507,7 +512,7 @@ conn_go_on(struct conn *c)
 {
 	if (!peer_is_open(&c->peer))
 		return;
-	regulate(c);
+	conn_regulate(c);
 	close_if_over(c);
 }
 
@@ -519,7 +524,7 @@ conn_hold_all(struct broker *b, bool hold)
 	b->holding = hold;
 	TAILQ_FOREACH(c, &b->conns, entry) {
 		if (peer_is_open(&c->peer))
-			regulate(c);
+			conn_regulate(c);
 	}
 }
 

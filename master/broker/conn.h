@@ -22,6 +22,7 @@
 #include "master/broker/broker.h"
 #include "master/broker/fault.h"
 
+struct hold;
 struct waiter;
 
 /* The answers of a batch, gathered until the last one. */
@@ -36,6 +37,7 @@ struct call {
 	struct conn *conn;     /* borrowed; NULL when the client is gone */
 	struct batch *batch;   /* shared by the batch's calls, or NULL */
 	struct waiter *waiter; /* owned while it waits for a task */
+	struct hold *hold;     /* borrowed while it waits for room */
 	char *id;              /* owned JSON text; NULL: a notification */
 	size_t id_len;
 	struct buf *out; /* borrowed; where the answer being written goes */
@@ -51,8 +53,9 @@ struct conn {
 	LIST_HEAD(, call) calls;
 	unsigned n_calls;
 	bool full; /* OPEN_MAX calls were reached, and not enough ended */
-	size_t n_batched; /* bytes of answers in batches that are open */
-	size_t n_links;   /* ids that its open waits wait for */
+	size_t n_batched;       /* bytes of answers in batches that are open */
+	size_t n_links;         /* ids that its open waits wait for */
+	struct hold_list holds; /* its submits that wait for room */
 	TAILQ_ENTRY(conn) entry;
 };
 
@@ -95,6 +98,9 @@ struct call *call_restore(struct broker *b, struct conn *c, struct batch *batch,
 
 /* All of its calls are there again: read on, or don't. */
 void conn_go_on(struct conn *c);
+
+/* Read on, or wait, by what is open and held. */
+void conn_regulate(struct conn *c);
 
 /* Stop taking requests from every client, or take them again. */
 void conn_hold_all(struct broker *b, bool hold);

@@ -28,11 +28,16 @@ enum crew_state {
 	CREW_GONE,     /* known by its name only */
 };
 
+/* The run time that is expected of a queue's tasks before any was measured. */
+#define CREW_RUN_US 1000
+
 struct crew_source {
 	struct queue *queue; /* borrowed */
 	unsigned weight;
-	uint64_t pass; /* virtual time of its next turn */
-	bool past;     /* only for what is left in it */
+	uint64_t pass;   /* virtual time of its next turn; wraps around */
+	uint64_t run_us; /* expected run time of a task of its; at least 1 */
+	bool waits;      /* had a task to give at the last look */
+	bool past;       /* only for what is left in it */
 };
 
 /* How busy a crew is, as the master is told. */
@@ -52,8 +57,10 @@ struct crew {
 	unsigned n_target;           /* processes that the master wants */
 	struct crew_source *sources; /* owned; in the settings' order */
 	size_t n_sources;
-	uint64_t pass;            /* virtual time of the last turn */
-	struct chan_list chans;   /* all that live */
+	/* Virtual time of a queue that had to wait for nobody. */
+	uint64_t pass;
+	struct mono wake;       /* ns 0, or when a queue's rate lets it go on */
+	struct chan_list chans; /* all that live */
 	struct shift_list shifts; /* owned */
 	struct shift *main;       /* of them; NULL when gone */
 	unsigned n_chans;
@@ -80,16 +87,36 @@ shift_set crew_shifts(const struct crew *w);
 struct shift *crew_find_shift(
     const struct crew *w, const struct skills *skills);
 
+/* What w takes from q by, or NULL: it does not. */
+struct crew_source *crew_find_source(
+    const struct crew *w, const struct queue *q);
+
 /*
- * Look at the task that is next in turn for a shift, suspects left aside; NULL
- * when there is none.  *source_out is for crew_charge.
+ * True when a task of q can be started at now.  If only its rate is in the way,
+ * w->wake is brought forward to when it is not.
  */
-struct task *crew_peek(struct shift *s, struct crew_source **source_out);
+bool crew_may_start(struct crew *w, const struct queue *q, struct mono now);
 
-/* A task of that source was taken: its queue's turn is over for a while. */
-void crew_charge(struct crew *w, struct crew_source *source);
+/*
+ * Look at the task that is next in turn for a shift and can be started at now,
+ * suspects left aside; NULL when there is none.  *source_out is for
+ * crew_charge.
+ */
+struct task *crew_peek(
+    struct shift *s, struct mono now, struct crew_source **source_out);
 
-/* True when nothing waits that this crew could run. */
+/*
+ * t, which crew_may_start, starts at now: its queue pays a token of its rate,
+ * and what its run will take, as far as known.  source may be NULL.
+ */
+void crew_charge(struct crew *w, struct crew_source *source, struct task *t,
+    struct mono now);
+
+/* The run of t, which was charged if it is to pay, is over: let its queue pay
+ * for what it has really taken.  Safe to repeat. */
+void crew_settle(struct crew *w, struct task *t, struct mono now);
+
+/* True when nothing waits that this crew could run, pauses left aside. */
 bool crew_has_no_work(const struct crew *w);
 
 /* "up", … */

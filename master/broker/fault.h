@@ -21,6 +21,7 @@ struct fault {
 	int64_t retry_after_ms; /* 0: not named */
 	uint64_t id;            /* task; 0: none */
 	const char *param;      /* borrowed; NULL: none */
+	const void *room;       /* what is full, for hold.h; NULL: nothing */
 	char
 	    *more; /* owned text of further members, `"key":value,…`, or NULL */
 };

@@ -10,6 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "master/broker/holdback.h"
+
+_Static_assert((int)HOLDBACK_SIZE <= (int)FLAP_SIZE, "one text serves both");
+
 static bool
 all_flap(const struct broker *b, shift_set set)
 {
@@ -66,5 +70,8 @@ flap_describe(const struct broker *b, const struct task *t, char out[FLAP_SIZE])
 	out[0] = '\0';
 	if (t->state != TASK_READY && t->state != TASK_SCHEDULED)
 		return false;
-	return flap_describe_lane(b, t->lane, out);
+	/* It may be on the disk only, and have no lane of its own. */
+	return flap_describe_lane(
+		   b, catalog_get_lane(&b->catalog, t->queue, t->kind), out) ||
+	       holdback_describe(t->kind, out);
 }

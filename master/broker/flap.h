@@ -13,8 +13,8 @@
 #define FLAP_SIZE 256
 
 /*
- * True when t waits, and every pool that could run it is flapping; out then
- * says so, in words.  Else out is empty.
+ * True when t waits, and every pool that could run it is flapping, or tasks of
+ * its name are held back; out then says so, in words.  Else out is empty.
  */
 bool flap_describe(
     const struct broker *b, const struct task *t, char out[FLAP_SIZE]);

@@ -22,6 +22,7 @@
 #include "master/broker/chan.h"
 #include "master/broker/conn.h"
 #include "master/broker/handover_save.h"
+#include "master/broker/storage.h"
 
 #define PATIENCE 5. /* s for calls that are with the store */
 
@@ -118,6 +119,8 @@ attempt(struct handover *h)
 	char why[128];
 	int r;
 
+	/* What waits is on the disk, where the next image finds it. */
+	window_close(b);
 	r = handover_out_open(&out);
 	if (r == 0)
 		r = handover_save(b, &out);
@@ -129,12 +132,24 @@ attempt(struct handover *h)
 		    "state of %zu tasks and %u clients written in %lld ms",
 		    b->n_tasks, b->n_conns,
 		    (long long)mono_until_ms(begin, mono_now()));
+		storage_close(b);
 		r = exec_binary(b, h->binary, out.fd);
 		snprintf(why, sizeof(why), "can't execute the new binary: %s",
 		    strerror(-r));
+		storage_reopen(b);
 	}
 	handover_out_done(&out);
+	window_open(b);
 	fail(h, why);
+}
+
+/* Let what is open come to its end. */
+static void
+hurry(struct broker *b)
+{
+	if (!b->holding)
+		conn_hold_all(b, true);
+	hold_refuse_all(b);
 }
 
 static void
@@ -149,9 +164,8 @@ on_turn_over(struct ev_loop *loop, struct ev_prepare *w, int revents)
 		fail(h, "the daemon is stopping");
 	else if (handover_is_at_rest(b))
 		attempt(h);
-	else if (!b->holding)
-		/* So that what is open comes to its end. */
-		conn_hold_all(b, true);
+	else
+		hurry(b);
 }
 
 static void

@@ -16,6 +16,7 @@
 #include "master/broker/ask.h"
 #include "master/broker/handover_task.h"
 #include "master/broker/result.h"
+#include "master/broker/storage.h"
 #include "master/broker/store_memory.h"
 
 static const struct ask *
@@ -40,7 +41,7 @@ save_loose(struct broker *b, struct waiter *w, size_t n, struct handover_out *o)
 
 	for (i = 0; i < n; i++) {
 		id = result_save_id(w, i, &t);
-		if (t != NULL && store_memory_find(b->store, id) != t)
+		if (t != NULL && store_memory_find(storage_memory(b), id) != t)
 			handover_task_write(o, "loose", t);
 	}
 }
@@ -287,7 +288,7 @@ find_ended(struct broker *b, const struct handover_in *in,
 		/* One that came back to life is not the one that ended. */
 		ended[k] = RB_FIND(task_store_tree, &at->loose, &key);
 		if (ended[k] == NULL)
-			ended[k] = store_memory_find(b->store, ids[k]);
+			ended[k] = store_memory_find(storage_memory(b), ids[k]);
 		if (ended[k] == NULL || !task_is_final(ended[k]))
 			return -ENOENT;
 	}

@@ -125,6 +125,12 @@ load_chan(struct loading *l)
 }
 
 static int
+load_breaker(struct loading *l)
+{
+	return holdback_load(l->b, l->in);
+}
+
+static int
 load_task(struct loading *l)
 {
 	return handover_task_restore(l->in, l->b);
@@ -174,6 +180,7 @@ load_record(struct loading *l)
 	    {"pool", load_pool},
 	    {"shift", load_shift},
 	    {"chan", load_chan},
+	    {"breaker", load_breaker},
 	};
 	size_t i;
 

@@ -15,12 +15,14 @@
 #include "master/broker/handover_count.h"
 #include "master/broker/handover_task.h"
 #include "master/broker/handover_worker.h"
+#include "master/broker/storage.h"
 #include "master/broker/store_memory.h"
 
 bool
 handover_is_at_rest(const struct broker *b)
 {
-	return store_memory_is_idle(b->store) && ctl_is_flushed(&b->ctl) &&
+	return store_is_idle(b->store) && mailbox_is_settled(b) &&
+	       hold_is_empty(b) && ctl_is_flushed(&b->ctl) &&
 	       peer_group_at_rest(&b->group);
 }
 
@@ -119,16 +121,17 @@ save_ready(const struct broker *b, struct handover_out *o)
 static void
 save_tasks(struct broker *b, struct handover_out *o)
 {
+	const struct store *memory = storage_memory(b);
 	struct task *t;
 
 	save_ready(b, o);
 	RB_FOREACH(t, task_tree, &b->tasks)
 	{
-		if (t->place == TASK_NOWHERE)
+		if (t->place == TASK_NOWHERE || t->place == TASK_IN_BREAKER)
 			handover_task_write(o, "task", t);
 	}
-	for (t = store_memory_next_ended(b->store, NULL); t != NULL;
-	     t = store_memory_next_ended(b->store, t))
+	for (t = store_memory_next_ended(memory, NULL); t != NULL;
+	     t = store_memory_next_ended(memory, t))
 		handover_task_write(o, "ended", t);
 }
 
@@ -139,6 +142,7 @@ handover_save(struct broker *b, struct handover_out *o)
 	save_all_settings(b, o);
 	handover_count_save(b, o);
 	handover_worker_save(b, o);
+	holdback_save(b, o);
 	save_tasks(b, o);
 	handover_client_save(b, o);
 	return handover_out_finish(o);

@@ -15,11 +15,12 @@
 #include "master/broker/life.h"
 #include "master/broker/reconfigure.h"
 #include "master/broker/roster.h"
+#include "master/broker/storage.h"
 #include "master/broker/store_memory.h"
 
 #define FIELD(member, type) HANDOVER_FIELD(task, member, type)
 #define N_FIELDS            (sizeof(task_fields) / sizeof(task_fields[0]))
-#define N_TEXTS             5
+#define N_TEXTS             8
 
 /* New ones go to the end. */
 static const struct handover_field task_fields[] = {
@@ -53,6 +54,15 @@ static const struct handover_field task_fields[] = {
     {"told", HANDOVER_BOOL, offsetof(struct task, progress.told)},
     {"done", HANDOVER_64, offsetof(struct task, progress.done)},
     {"total", HANDOVER_64, offsetof(struct task, progress.total)},
+    FIELD(at_most_once, HANDOVER_BOOL),
+    FIELD(parked, HANDOVER_BOOL),
+    FIELD(holds, HANDOVER_BOOL),
+    FIELD(recoveries, HANDOVER_32),
+    FIELD(due_ms, HANDOVER_64),
+    FIELD(expires_ms, HANDOVER_64),
+    FIELD(cancelling, HANDOVER_BOOL),
+    FIELD(outstayed, HANDOVER_BOOL),
+    FIELD(kill_at, HANDOVER_64),
 };
 
 static void
@@ -80,6 +90,9 @@ handover_task_write(
 	set_raw(&raws[3], t->result);
 	set_raw(&raws[4], t->error);
 	set_raw(&raws[5], t->progress.note);
+	set_raw(&raws[6], t->errors);
+	set_raw(&raws[7], t->key);
+	set_raw(&raws[8], t->unique);
 	out = handover_out_begin(o, type);
 	handover_add_str(out, "kind", t->kind->name);
 	handover_add_str(out, "queue", t->queue->name);
@@ -99,8 +112,8 @@ handover_task_write(
 static int
 read_texts(const struct handover_in *in, struct task *t)
 {
-	char **fields[N_TEXTS] = {
-	    &t->args, &t->meta, &t->result, &t->error, &t->progress.note};
+	char **fields[N_TEXTS] = {&t->args, &t->meta, &t->result, &t->error,
+	    &t->progress.note, &t->errors, &t->key, &t->unique};
 	char *text;
 	size_t i;
 	int r;
@@ -178,7 +191,7 @@ handover_task_restore(const struct handover_in *in, struct broker *b)
 	if (r < 0)
 		return r;
 	if (task_is_final(t)) {
-		r = store_memory_restore(b->store, t, until);
+		r = store_memory_restore(storage_memory(b), t, until);
 		task_unref(t);
 		return r;
 	}

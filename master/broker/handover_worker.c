@@ -41,6 +41,7 @@ static const struct handover_field chan_fields[] = {
     CHAN(n_done, HANDOVER_64),
     CHAN(retire_after, HANDOVER_64),
     CHAN(started_at, HANDOVER_64),
+    CHAN(condemned, HANDOVER_BOOL),
 };
 
 static void
@@ -117,6 +118,7 @@ save_crew(const struct crew *w, struct handover_out *o)
 		buf_add_json_cstr(out, w->sources[i].queue->name);
 		handover_add_int(out, "weight", w->sources[i].weight);
 		handover_add_int(out, "pass", (int64_t)w->sources[i].pass);
+		handover_add_int(out, "run_us", (int64_t)w->sources[i].run_us);
 		handover_add_flag(out, "past", w->sources[i].past);
 		buf_addc(out, '}');
 	}
@@ -171,6 +173,10 @@ load_source(struct broker *b, struct crew *w, json_t *item)
 	}
 	source->pass =
 	    (uint64_t)json_integer_value(json_object_get(item, "pass"));
+	source->run_us =
+	    (uint64_t)json_integer_value(json_object_get(item, "run_us"));
+	if (source->run_us == 0)
+		source->run_us = CREW_RUN_US;
 	return 0;
 }
 

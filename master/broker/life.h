@@ -14,13 +14,6 @@
 #include "master/broker/broker.h"
 #include "master/broker/task.h"
 
-/* An error as a task keeps it. */
-struct life_error {
-	int64_t code;
-	const char *message;
-	const json_t *data; /* borrowed; NULL: only that it can be retried */
-};
-
 /*
  * Take in a task that is new and filled in, to run after delay_ms (0: now).
  * The broker takes the caller's reference.  -ENOMEM: the caller keeps it.
@@ -34,41 +27,72 @@ int life_enter(struct broker *b, struct task *t, int64_t delay_ms);
  */
 int life_restore(struct broker *b, struct task *t);
 
+/*
+ * Take in t, which a store has read from its disk, and let it be resident.
+ * Returns it, with a reference of the broker's own; or the task of that id that
+ * is resident already; or NULL: it has ended meanwhile, or there is no memory.
+ */
+struct task *life_adopt(struct broker *b, struct task *t);
+
+/*
+ * Leave t, which waits and is durable, to the disk; the broker's reference is
+ * dropped.  False: there is no memory to note who waits for it, and it stays.
+ */
+bool life_spill(struct broker *b, struct task *t);
+
+/* Forget what was spilled and is written; called at the end of a turn. */
+void life_let_depart(struct broker *b);
+
+/* t got its key: it waits as the others do from now on. */
+void life_unparked(struct broker *b, struct task *t);
+
+/* What a store tells: the end of t is kept; t, which was put, is not. */
+void life_ended(struct broker *b, struct task *t);
+void life_put_failed(struct broker *b, struct task *t, int err);
+
+/*
+ * An operator's retry of t, which has ended.  The broker takes a reference of
+ * its own.  -EINVAL: not in this state; -EBUSY: it is being kept just now, or
+ * was revived; -EEXIST: another one has its `unique`; -ENOSPC: too many wait;
+ * -ENOMEM.
+ */
+int life_revive(struct broker *b, struct task *t);
+
+/* t has waited longer than it wanted to. */
+void life_expire(struct broker *b, struct task *t);
+
+/* The task of that id that has ended, which the store has yet to keep. */
+struct task *life_find_ending(const struct broker *b, uint64_t id);
+
 /* Let t, which is ready, wait where those look for it that can run it. */
 void life_place(struct broker *b, struct task *t);
 
-/* Hand t, which was next in the order, to a worker. */
-void life_start(struct broker *b, struct task *t, struct chan *c);
-
-/* Its run is over.  result is JSON text that is taken. */
-void life_succeed(struct broker *b, struct task *t, char *result);
-
-/*
- * Its run failed.  Unless `final`, it is tried again while attempts are left,
- * after delay_ms, or after the usual delay for -1.
- */
-void life_fail(struct broker *b, struct task *t, const struct life_error *e,
-    bool final, int64_t delay_ms);
-
-/* The handler wants to be run again later. */
-void life_snooze(struct broker *b, struct task *t, int64_t delay_ms);
-
-/* Its run was cut by no fault of its own: back to where it was in the order. */
-void life_requeue(struct broker *b, struct task *t);
-
-/* The same, for a stop or a reload: it counts these. */
-void life_interrupt(struct broker *b, struct task *t);
-
-/* The same, and from now on it runs alone until it has answered. */
-void life_suspect(struct broker *b, struct task *t);
-
-/* Its worker died, and it was its doing: error e says how. */
-void life_crash(struct broker *b, struct task *t, const struct life_error *e);
+/* Let t, which is ready, wait until tasks of its name are run again. */
+void life_put_aside(struct broker *b, struct task *t);
 
 /* Cancel a task that has not started.  -EINVAL: it has. */
 int life_cancel(struct broker *b, struct task *t);
 
-/* The task of that id that has not ended, or NULL. */
+/*
+ * The steps that all that happens to a task is made of.  Let ev happen, which
+ * can, and set right what follows from the new state alone.
+ */
+void life_change(struct broker *b, struct task *t, enum task_event ev);
+
+/* t has ended: let the store keep it, and then tell who waits. */
+void life_end(struct broker *b, struct task *t);
+
+/* t is ready from now on; it may be left to the disk, and be gone. */
+void life_make_ready(struct broker *b, struct task *t);
+
+/* Let ev happen, and t wait for so long; likewise. */
+void life_schedule(
+    struct broker *b, struct task *t, enum task_event ev, int64_t ms);
+
+/* Set or clear t's timer by its state. */
+void life_set_timer(struct broker *b, struct task *t);
+
+/* The resident task of that id, which has not ended, or NULL. */
 struct task *life_find(struct broker *b, uint64_t id);
 
 /* The wall clock was set: tasks for a time of it are due at another moment. */
@@ -79,8 +103,5 @@ void life_set_up(struct broker *b);
 
 /* Set the timer for what is due next; called at the end of a turn. */
 void life_arm(struct broker *b);
-
-/* The time limit of a run of t by crew w, in ms; 0: none. */
-int64_t life_time_limit(const struct task *t, const struct crew *w);
 
 #endif

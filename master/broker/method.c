@@ -12,6 +12,8 @@
 static const struct method *const tables[] = {
     method_submit_table,
     method_task_table,
+    method_change_table,
+    method_queue_table,
     method_server_table,
     method_admin_table,
 };
@@ -74,6 +76,14 @@ method_no_memory(struct call *call)
 	fault_set(&f, RPC_INTERNAL_ERROR, "out of memory");
 	f.retryable = true;
 	call_error(call, &f);
+}
+
+void
+method_not_kept(const struct broker *b, int err, struct fault *f)
+{
+	fault_set(f, RPC_STORAGE, "it is done, but not kept so far: %s",
+	    b->store_failing != 0 ? b->store_why : strerror(-err));
+	f->retryable = true;
 }
 
 bool

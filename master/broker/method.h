@@ -25,6 +25,8 @@ struct method {
 /* A table of methods, ended by a NULL name. */
 extern const struct method method_submit_table[];
 extern const struct method method_task_table[];
+extern const struct method method_change_table[];
+extern const struct method method_queue_table[];
 extern const struct method method_server_table[];
 extern const struct method method_admin_table[];
 
@@ -37,6 +39,9 @@ void method_run(
 
 /* Answer that there is no memory for the request. */
 void method_no_memory(struct call *call);
+
+/* Say that what was asked for is done, but that the store failed to keep it. */
+void method_not_kept(const struct broker *b, int err, struct fault *f);
 
 /* True, and call is answered, when too many waits are open for n ids more. */
 bool method_refuse_waiter(struct broker *b, struct call *call, size_t n);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * method_server.c - queue.list, worker.list, pool.list, server.*, rpc.discover
+ * method_server.c - worker.list, pool.list, server.*, rpc.discover
  */
 #include <stdio.h>
 #include <string.h>
@@ -43,55 +43,6 @@ open_item(struct buf *out)
 	if (buf_len(out) > 0 && buf_head(out)[buf_len(out) - 1] == '}')
 		buf_addc(out, ',');
 	buf_addc(out, '{');
-}
-
-static void
-add_crew_names(const struct broker *b, const struct queue *q, struct buf *out)
-{
-	const char *comma = "";
-	size_t i;
-
-	buf_add_key(out, "pools");
-	buf_addc(out, '[');
-	for (i = 0; i < b->n_crews; i++) {
-		if ((q->shifts & crew_shifts(b->crews[i])) == 0)
-			continue;
-		buf_adds(out, comma);
-		buf_add_json_cstr(out, b->crews[i]->name);
-		comma = ",";
-	}
-	buf_addc(out, ']');
-}
-
-static void
-queue_list(struct broker *b, struct call *call, const struct param *v)
-{
-	struct buf *out = call_open_result(call);
-	size_t i;
-
-	(void)v;
-	buf_addc(out, '[');
-	for (i = 0; i < b->catalog.n_all_queues; i++) {
-		const struct queue *q = b->catalog.queues[i];
-
-		if (q->leaving && queue_is_empty(q))
-			continue;
-		open_item(out);
-		add_string(out, "name", q->name);
-		add_string(out, "state", q->leaving ? "leaving" : "up");
-		add_number(out, "priority", q->settings->priority);
-		add_number(out, "ready", q->count.ready);
-		add_number(out, "scheduled", q->count.scheduled);
-		add_number(out, "running", q->count.running);
-		add_number(out, "succeeded", q->count.succeeded);
-		add_number(out, "failed", q->count.failed);
-		add_number(out, "cancelled", q->count.cancelled);
-		add_number(out, "expired", q->count.expired);
-		add_crew_names(b, q, out);
-		buf_addc(out, '}');
-	}
-	buf_addc(out, ']');
-	call_close_result(call);
 }
 
 /* A process's resident memory, from /proc; 0 when it can't be read. */
@@ -190,6 +141,32 @@ worker_list(struct broker *b, struct call *call, const struct param *v)
 	call_close_result(call);
 }
 
+/* The names of a pool whose tasks are held back, if there are any. */
+static void
+add_held_names(const struct broker *b, const struct broker_pool_settings *s,
+    struct buf *out)
+{
+	const struct kind *kind;
+	bool first = true;
+	size_t i;
+
+	for (i = 0; i < s->n_names; i++) {
+		kind = catalog_find_kind(&b->catalog, s->names[i]);
+		if (kind == NULL || !holdback_is_on(kind))
+			continue;
+		if (first) {
+			buf_add_key(out, "held_names");
+			buf_addc(out, '[');
+		} else {
+			buf_addc(out, ',');
+		}
+		buf_add_json_cstr(out, kind->name);
+		first = false;
+	}
+	if (!first)
+		buf_addc(out, ']');
+}
+
 static void
 add_crew(const struct crew *w, struct buf *out)
 {
@@ -221,7 +198,9 @@ add_crew(const struct crew *w, struct buf *out)
 			buf_addc(out, ',');
 		buf_add_json_cstr(out, s->names[i]);
 	}
-	buf_adds(out, "]}");
+	buf_addc(out, ']');
+	add_held_names(w->broker, s, out);
+	buf_addc(out, '}');
 }
 
 static void
@@ -247,6 +226,19 @@ uptime_ms(const struct broker *b)
 }
 
 static void
+add_store_state(const struct broker *b, struct buf *out)
+{
+	buf_add_key(out, "store_state");
+	buf_addc(out, '{');
+	add_string(out, "state", b->store_failing != 0 ? "failing" : "ok");
+	if (b->store_failing != 0)
+		add_string(out, "why", b->store_why);
+	if (b->settings->store_path != NULL)
+		add_string(out, "path", b->settings->store_path);
+	buf_addc(out, '}');
+}
+
+static void
 server_info(struct broker *b, struct call *call, const struct param *v)
 {
 	const struct broker_settings *s = b->settings;
@@ -265,12 +257,15 @@ server_info(struct broker *b, struct call *call, const struct param *v)
 	add_string(
 	    out, "state", b->phase == BROKER_SERVING ? "running" : "draining");
 	add_string(out, "store", b->store->ops->name);
+	add_store_state(b, out);
 	buf_add_key(out, "limits");
 	buf_addc(out, '{');
 	add_number(out, "max_message", s->max_message);
 	add_number(out, "max_clients", s->max_clients);
 	add_number(out, "max_queued", s->max_queued);
 	add_number(out, "max_bytes", s->max_bytes);
+	add_number(out, "max_store", s->max_store);
+	add_number(out, "min_free", s->min_free);
 	buf_adds(out, "}}");
 	call_close_result(call);
 }
@@ -309,8 +304,13 @@ server_stats(struct broker *b, struct call *call, const struct param *v)
 	add_number(out, "ready", sum.ready);
 	add_number(out, "scheduled", sum.scheduled);
 	add_number(out, "running", sum.running);
+	add_number(out, "held", b->holdbacks.n_tasks);
 	add_number(out, "waiting_bytes", b->n_bytes);
 	add_number(out, "waiters", b->n_waiters);
+	add_number(out, "recovered", b->stats.recovered);
+	add_number(out, "store_dirty", kept.n_dirty);
+	add_number(out, "store_commits", kept.commits);
+	add_number(out, "store_bytes", kept.file_bytes);
 	add_number(out, "kept", kept.n_ended);
 	add_number(out, "kept_bytes", kept.ended_bytes);
 	add_number(out, "rss_bytes", rss_bytes(getpid()));
@@ -363,8 +363,6 @@ rpc_discover(struct broker *b, struct call *call, const struct param *v)
 }
 
 const struct method method_server_table[] = {
-    {"queue.list", CLASS_OBSERVE, NULL, 0, "[queue with its counts]",
-	queue_list},
     {"worker.list", CLASS_OBSERVE, NULL, 0, "[worker with its tasks]",
 	worker_list},
     {"pool.list", CLASS_OBSERVE, NULL, 0, "[pool with its task names]",

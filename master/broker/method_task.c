@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * method_task.c - task.get, task.wait, task.list and task.cancel
+ * method_task.c - task.get, task.wait and task.list
  *
  * What the broker holds is answered at once, the rest is asked of the store.
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ipc/clock.h"
 #include "ipc/json.h"
+#include "master/broker/filter.h"
 #include "master/broker/life.h"
 #include "master/broker/method.h"
 #include "master/broker/result.h"
-#include "master/broker/submit.h"
 #include "master/broker/task_json.h"
 
 #define LIST_LIMIT     100
@@ -32,18 +31,12 @@ static const struct param_def wait_params[] = {
     {"timeout_ms", PARAM_INT, false, 0, METHOD_WAIT_MAX_MS},
 };
 
+enum { P_LIMIT = FILTER_N_PARAMS, P_CURSOR };
+
 static const struct param_def list_params[] = {
-    {"state", PARAM_STR, false, 0, 0},
-    {"queue", PARAM_STR, false, 0, 0},
-    {"name", PARAM_STR, false, 0, 0},
+    FILTER_PARAMS,
     {"limit", PARAM_INT, false, 1, LIST_LIMIT_MAX},
     {"cursor", PARAM_STR, false, 0, 0},
-};
-
-static const struct param_def cancel_params[] = {
-    {"ids", PARAM_IDS, false, 0, 0},
-    {"id", PARAM_INT, false, 1, INT64_MAX},
-    {"force", PARAM_BOOL, false, 0, 0},
 };
 
 /* A task.get that is with the store. */
@@ -134,252 +127,103 @@ task_wait(struct broker *b, struct call *call, const struct param *v)
 	free(ids);
 }
 
+/* A task.list that is with the store. */
+struct listing {
+	struct broker *broker;
+	struct call *call;
+	struct store_filter filter;
+};
+
+static void
+add_page(const struct listing *l, struct task *const *tasks, size_t n,
+    struct buf *out)
+{
+	const char *comma = "";
+	const struct task *t;
+	size_t i;
+
+	buf_addc(out, '[');
+	for (i = 0; i < n; i++) {
+		/* What is here is newer than what was read. */
+		t = life_find(l->broker, tasks[i]->id);
+		if (t == NULL)
+			t = tasks[i];
+		if (!filter_fits(&l->filter, t))
+			continue;
+		buf_adds(out, comma);
+		task_add_json(t, out);
+		comma = ",";
+	}
+	buf_addc(out, ']');
+}
+
 static void
 on_listed(
     void *arg, int err, struct task *const *tasks, size_t n, uint64_t cursor)
 {
-	struct call *call = arg;
+	struct listing *l = arg;
 	struct buf *out;
-	size_t i;
 
 	if (err < 0) {
-		call_error_code(call, RPC_STORAGE, true);
+		call_error_code(l->call, RPC_STORAGE, true);
+		free(l);
 		return;
 	}
-	out = call_open_result(call);
-	buf_adds(out, "{\"tasks\":[");
-	for (i = 0; i < n; i++) {
-		if (i > 0)
-			buf_addc(out, ',');
-		task_add_json(tasks[i], out);
-	}
-	buf_adds(out, "],\"cursor\":");
+	out = call_open_result(l->call);
+	buf_adds(out, "{\"tasks\":");
+	add_page(l, tasks, n, out);
+	buf_adds(out, ",\"cursor\":");
 	if (cursor == 0)
 		buf_adds(out, "null}");
 	else
 		buf_printf(out, "\"%llu\"}", (unsigned long long)cursor);
-	call_close_result(call);
+	call_close_result(l->call);
+	free(l);
 }
 
-/* Fill in the filter from the parameters.  -EINVAL, and *f says why. */
+/* Fill in the filter from the parameters.  -1, and *f says why. */
 static int
-read_filter(const struct broker *b, const struct param *v,
+read_list(const struct broker *b, const struct param *v,
     struct store_filter *out, struct fault *f)
 {
 	char *end;
 
-	memset(out, 0, sizeof(*out));
-	out->state = v[0].given ? task_state_parse(v[0].text) : -1;
-	if (v[0].given && out->state < 0) {
-		fault_set(f, RPC_INVALID_PARAMS, "there is no state \"%s\"",
-		    v[0].text);
-		f->param = "state";
-		return -EINVAL;
-	}
-	if (v[1].given) {
-		out->queue = catalog_find_any_queue(&b->catalog, v[1].text);
-		if (out->queue == NULL)
-			return submit_no_queue(b, v[1].text, f);
-	}
-	if (v[2].given) {
-		out->kind = catalog_find_kind(&b->catalog, v[2].text);
-		if (out->kind == NULL)
-			return submit_no_name(b, v[2].text, f);
-	}
-	out->limit = v[3].given ? (size_t)v[3].number : LIST_LIMIT;
-	if (v[4].given) {
-		errno = 0;
-		out->below_id = strtoull(v[4].text, &end, 10);
-		if (errno != 0 || *end != '\0' || out->below_id == 0) {
-			fault_set(f, RPC_INVALID_PARAMS,
-			    "\"cursor\" is none that task.list gave");
-			f->param = "cursor";
-			return -EINVAL;
-		}
-	}
-	return 0;
+	if (filter_set(b, v, out, f) < 0)
+		return -1;
+	out->limit = v[P_LIMIT].given ? (size_t)v[P_LIMIT].number : LIST_LIMIT;
+	if (!v[P_CURSOR].given)
+		return 0;
+	errno = 0;
+	out->below_id = strtoull(v[P_CURSOR].text, &end, 10);
+	if (errno == 0 && *end == '\0' && out->below_id > 0)
+		return 0;
+	fault_set(
+	    f, RPC_INVALID_PARAMS, "\"cursor\" is none that task.list gave");
+	f->param = "cursor";
+	return -1;
 }
 
 static void
 task_list(struct broker *b, struct call *call, const struct param *v)
 {
-	struct store_filter filter;
+	struct listing *l;
 	struct fault f;
 
-	if (read_filter(b, v, &filter, &f) < 0) {
-		call_error(call, &f);
-		fault_done(&f);
-	} else if (store_list(b->store, &filter, on_listed, call) < 0) {
-		method_no_memory(call);
-	}
-}
-
-/*
- * A task.cancel.  All of its tasks are found before the first is cancelled: an
- * id that nobody knows cancels nothing.
- */
-struct cancel {
-	struct broker *broker;
-	struct call *call;
-	size_t n_lookups; /* asked of the store, and one while asking */
-	uint64_t missing; /* an id that nobody knows; 0: none */
-	size_t n;
-	struct task *tasks[]; /* n references; NULL: not found */
-};
-
-static void
-cancel_free(struct cancel *c)
-{
-	size_t i;
-
-	for (i = 0; i < c->n; i++)
-		task_unref(c->tasks[i]);
-	free(c);
-}
-
-/* Cancel what can be; returns how many, and the others in skipped. */
-static unsigned
-cancel_all(struct cancel *c, struct buf *skipped)
-{
-	unsigned n_cancelled;
-	size_t i;
-
-	n_cancelled = 0;
-	buf_adds(skipped, "\"skipped\":[");
-	for (i = 0; i < c->n; i++) {
-		struct task *t = c->tasks[i];
-
-		assert(t != NULL); /* or an id would be missing */
-		if (life_cancel(c->broker, t) == 0) {
-			n_cancelled++;
-			continue;
-		}
-		if (buf_head(skipped)[buf_len(skipped) - 1] != '[')
-			buf_addc(skipped, ',');
-		buf_printf(skipped, "{\"id\":%llu,\"state\":\"%s\"}",
-		    (unsigned long long)t->id, task_state_name(t->state));
-	}
-	buf_addc(skipped, ']');
-	return n_cancelled;
-}
-
-/* Everything was looked up: cancel and answer. */
-static void
-cancel_finish(struct cancel *c)
-{
-	unsigned n_cancelled;
-	struct buf skipped, *out;
-	struct fault f;
-
-	if (c->missing != 0) {
-		fault_set(&f, RPC_NO_SUCH_TASK, "no task %llu",
-		    (unsigned long long)c->missing);
-		f.id = c->missing;
-		call_error(c->call, &f);
-		cancel_free(c);
-		return;
-	}
-	buf_init(&skipped, SIZE_MAX);
-	n_cancelled = cancel_all(c, &skipped);
-	if (n_cancelled == 0) {
-		fault_set(&f, RPC_WRONG_STATE,
-		    "only a task that has not started can be cancelled");
-		f.more = buf_steal(&skipped, NULL);
-		call_error(c->call, &f);
-		fault_done(&f);
-	} else {
-		out = call_open_result(c->call);
-		buf_printf(out, "{\"count\":%u,", n_cancelled);
-		buf_add(out, buf_head(&skipped), buf_len(&skipped));
-		buf_addc(out, '}');
-		call_close_result(c->call);
-	}
-	buf_done(&skipped);
-	cancel_free(c);
-}
-
-/* One look-up of a cancel: which id it is for. */
-struct cancel_lookup {
-	struct cancel *cancel;
-	uint64_t id;
-	size_t at;
-};
-
-static void
-on_cancel_found(void *arg, int err, struct task *t)
-{
-	struct cancel_lookup *l = arg;
-	struct cancel *c = l->cancel;
-
-	if (err == 0)
-		c->tasks[l->at] = task_ref(t);
-	else
-		c->missing = l->id;
-	free(l);
-	if (--c->n_lookups == 0)
-		cancel_finish(c);
-}
-
-static int
-cancel_look_up(struct cancel *c, uint64_t id, size_t at)
-{
-	struct cancel_lookup *l;
-	struct task *t;
-
-	t = life_find(c->broker, id);
-	if (t != NULL) {
-		c->tasks[at] = task_ref(t);
-		return 0;
-	}
 	l = calloc(1, sizeof(*l));
-	if (l == NULL)
-		return -ENOMEM;
-	l->cancel = c;
-	l->id = id;
-	l->at = at;
-	c->n_lookups++;
-	if (store_get(c->broker->store, id, on_cancel_found, l) < 0) {
-		c->n_lookups--;
-		free(l);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-static void
-task_cancel(struct broker *b, struct call *call, const struct param *v)
-{
-	struct cancel *c;
-	struct fault f;
-	size_t i, n;
-
-	if (v[0].given == v[1].given) {
-		fault_set(&f, RPC_INVALID_PARAMS,
-		    "one of \"ids\" and \"id\" is wanted");
-		f.param = "ids";
-		call_error(call, &f);
-		return;
-	}
-	n = v[0].given ? json_array_size(v[0].json) : 1;
-	c = calloc(1, sizeof(*c) + n * sizeof(struct task *));
-	if (c == NULL) {
+	if (l == NULL) {
 		method_no_memory(call);
 		return;
 	}
-	c->broker = b;
-	c->call = call;
-	c->n = n;
-	c->n_lookups = 1;
-	for (i = 0; i < n; i++) {
-		uint64_t id = v[1].given ? (uint64_t)v[1].number
-					 : (uint64_t)json_integer_value(
-					       json_array_get(v[0].json, i));
-
-		if (cancel_look_up(c, id, i) < 0)
-			c->missing = id;
+	l->broker = b;
+	l->call = call;
+	if (read_list(b, v, &l->filter, &f) < 0) {
+		free(l);
+		call_error(call, &f);
+		fault_done(&f);
+	} else if (store_list(b->store, &l->filter, on_listed, l) < 0) {
+		free(l);
+		method_no_memory(call);
 	}
-	if (--c->n_lookups == 0)
-		cancel_finish(c);
 }
 
 const struct method method_task_table[] = {
@@ -389,7 +233,5 @@ const struct method method_task_table[] = {
 	"{done: [task], pending: [id]}", task_wait},
     {"task.list", CLASS_OBSERVE, list_params, N(list_params),
 	"{tasks: [task], newest first, cursor}", task_list},
-    {"task.cancel", CLASS_SUBMIT, cancel_params, N(cancel_params),
-	"{count, skipped: [{id, state}]}", task_cancel},
     {NULL, 0, NULL, 0, NULL, NULL},
 };

@@ -19,6 +19,7 @@ param_type_name(enum param_type type)
 	case PARAM_BOOL:
 		return "boolean";
 	case PARAM_STR:
+	case PARAM_KEY:
 		return "string";
 	case PARAM_TIME:
 		return "time";
@@ -26,6 +27,8 @@ param_type_name(enum param_type type)
 		return "any";
 	case PARAM_IDS:
 		return "array of integers";
+	case PARAM_OBJECT:
+		return "object";
 	case PARAM_ARRAY:
 		break;
 	}
@@ -60,16 +63,17 @@ static int
 read_str(
     json_t *v, const struct param_def *d, struct param *out, struct fault *f)
 {
-	size_t len;
+	size_t len, most;
 
 	if (!json_is_string(v))
 		return wrong_type(d, f);
 	out->text = json_string_value(v);
 	len = json_string_length(v);
-	if (len > 0 && len <= PROTO_NAME_MAX)
+	most = d->type == PARAM_KEY ? PROTO_KEY_MAX : PROTO_NAME_MAX;
+	if (len > 0 && len <= most)
 		return 0;
-	fault_set(f, RPC_INVALID_PARAMS, "\"%s\" is not of 1 to %d bytes",
-	    d->name, PROTO_NAME_MAX);
+	fault_set(f, RPC_INVALID_PARAMS, "\"%s\" is not of 1 to %zu bytes",
+	    d->name, most);
 	f->param = d->name;
 	return -EINVAL;
 }
@@ -131,12 +135,15 @@ read_value(
 		out->flag = json_is_true(v);
 		return json_is_boolean(v) ? 0 : wrong_type(d, f);
 	case PARAM_STR:
+	case PARAM_KEY:
 		return read_str(v, d, out, f);
 	case PARAM_TIME:
 		return read_time(v, d, out, f);
 	case PARAM_IDS:
 	case PARAM_ARRAY:
 		return read_array(v, d, f);
+	case PARAM_OBJECT:
+		return json_is_object(v) ? 0 : wrong_type(d, f);
 	case PARAM_ANY:
 		break;
 	}

@@ -16,10 +16,12 @@ enum param_type {
 	PARAM_INT, /* within [min, max] */
 	PARAM_BOOL,
 	PARAM_STR,  /* 1 to PROTO_NAME_MAX bytes */
+	PARAM_KEY,  /* a string of 1 to PROTO_KEY_MAX bytes */
 	PARAM_TIME, /* RFC 3339, or integer ms since 1970 */
 	PARAM_ANY,
 	PARAM_IDS,   /* an array of 1 to PROTO_MANY_MAX positive integers */
 	PARAM_ARRAY, /* of 1 to PROTO_MANY_MAX values */
+	PARAM_OBJECT,
 };
 
 struct param_def {

@@ -6,14 +6,18 @@
  */
 #include "master/broker/ready.h"
 
+#define MS_NS INT64_C(1000000)
+
 void
 ready_init(struct ready *r)
 {
 	unsigned i;
 
-	for (i = 0; i < PROTO_PRIORITIES; i++)
+	for (i = 0; i < PROTO_PRIORITIES; i++) {
 		TAILQ_INIT(&r->by_priority[i]);
-	r->filled = 0;
+		r->limit[i] = UINT64_MAX;
+	}
+	r->filled = r->more = 0;
 	r->n = 0;
 }
 
@@ -54,23 +58,57 @@ ready_restore(struct ready *r, struct task *t)
 	added(r, t);
 }
 
-struct task *
-ready_peek(const struct ready *r)
+/*
+ * When a task of priority 0 would have had to become ready to be as far as
+ * this one.  It does not change with time, so neither does the order.
+ */
+static int64_t
+aged(const struct task *t, int64_t age_ms)
 {
-	int p;
+	return t->ready_at.ns - t->priority * age_ms * MS_NS;
+}
 
-	if (r->filled == 0)
-		return NULL;
-	p = 31 - __builtin_clz(r->filled);
-	return TAILQ_FIRST(&r->by_priority[p]);
+bool
+ready_is_before(const struct task *a, const struct task *b, int64_t age_ms)
+{
+	int64_t x = age_ms > 0 ? aged(a, age_ms) : 0;
+	int64_t y = age_ms > 0 ? aged(b, age_ms) : 0;
+
+	if (x != y)
+		return x < y;
+	if (a->priority != b->priority)
+		return a->priority > b->priority;
+	return a->seq < b->seq;
 }
 
 struct task *
-ready_pop(struct ready *r)
+ready_peek(const struct ready *r, int64_t age_ms)
+{
+	unsigned left = r->filled | r->more;
+	struct task *t, *best = NULL;
+	int p;
+
+	while (left != 0) {
+		p = 31 - __builtin_clz(left);
+		left &= ~(1u << p);
+		t = TAILQ_FIRST(&r->by_priority[p]);
+		/* The next one is on its way: no lower one goes before it. */
+		if (t == NULL || t->seq > r->limit[p])
+			break;
+		if (age_ms == 0)
+			return t;
+		if (best == NULL || ready_is_before(t, best, age_ms))
+			best = t;
+	}
+	return best;
+}
+
+struct task *
+ready_pop(struct ready *r, int64_t age_ms)
 {
 	struct task *t;
 
-	t = ready_peek(r);
+	t = ready_peek(r, age_ms);
 	if (t != NULL)
 		ready_remove(r, t);
 	return t;

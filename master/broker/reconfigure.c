@@ -23,7 +23,7 @@
 #include "master/broker/listener.h"
 #include "master/broker/relane.h"
 #include "master/broker/roster.h"
-#include "master/broker/store_memory.h"
+#include "master/broker/storage.h"
 
 #define SETTINGS_MAX ((off_t)256 * 1024 * 1024)
 
@@ -110,6 +110,8 @@ stage_sources(const struct stage *st, const struct broker_pool_settings *p,
 		source->weight = p->refs[i].weight;
 		old = find_source(w->sources, w->n_sources, source->queue);
 		source->pass = old == NULL ? w->pass : old->pass;
+		source->run_us = old == NULL ? CREW_RUN_US : old->run_us;
+		source->waits = old != NULL && old->waits;
 	}
 	for (i = 0; i < w->n_sources; i++) {
 		old = &w->sources[i];
@@ -376,16 +378,11 @@ static void
 commit_limits(struct broker *b)
 {
 	const struct broker_settings *s = b->settings;
-	struct store_memory_limits limits = {
-	    .result_ttl_ms = s->result_ttl_ms,
-	    .failed_ttl_ms = s->failed_ttl_ms,
-	    .max_finished = s->max_finished,
-	};
 
 	log_set_level(s->log_level);
 	log_set_format(s->log_format);
 	if (b->store != NULL)
-		store_memory_set_limits(b->store, &limits);
+		storage_set_limits(b);
 	listener_review(&b->listener);
 }
 
@@ -411,7 +408,7 @@ reconfigure(
 		s->shared = old->shared;
 		s->shared_fd = old->shared_fd;
 	}
-	catalog_commit_stage(&b->catalog, &st.catalog, s);
+	catalog_commit_stage(&b->catalog, &st.catalog, s, mono_now());
 	commit_crews(&st);
 	b->settings = s;
 	relane_commit(b, st.moved > 0);

@@ -129,6 +129,8 @@ relane_commit(struct broker *b, bool moved)
 		if (t->suspect && t->state == TASK_READY)
 			life_place(b, t);
 	}
+	window_review(b);
+	holdback_review(b);
 	tell_stranded(b);
 }
 

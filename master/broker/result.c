@@ -3,15 +3,20 @@
  * result.c - who waits for which task
  *
  * A waiter has a slot for each id.  While a slot's task has not ended the slot
- * is linked to it; then it holds a reference.  Ids that the broker no longer
- * has are looked up in the store, whose answers come later: `n_lookups` counts
- * those that are open, and the waiter stays until they are told.
+ * is linked to it, or to an `absent` when it is on disk only; then it holds a
+ * reference.  Ids that the broker does not have are looked up in the store,
+ * whose answers come later: `n_lookups` counts those that are open, and the
+ * waiter stays until they are told.
+ *
+ * A look-up may tell of a task what was so before the broker changed it: what
+ * the broker has counts more.
  */
 #include "master/broker/result.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ipc/json.h"
 #include "master/broker/flap.h"
@@ -23,9 +28,26 @@ struct wait_link {
 	struct waiter *waiter;
 	uint64_t id;
 	struct task *task; /* linked to (borrowed), or ended (a reference) */
+	struct absent *absent; /* linked to instead, borrowed */
 	bool linked;
-	LIST_ENTRY(wait_link) entry; /* of task->waiters, while linked */
+	LIST_ENTRY(wait_link) entry; /* of its waiters, while linked */
 };
+
+/* A task that is on disk only, and who waits for it. */
+struct absent {
+	uint64_t id;
+	LIST_HEAD(, wait_link) waiters; /* never empty between calls */
+	RB_ENTRY(absent) entry;
+};
+
+static int
+absent_cmp(const struct absent *a, const struct absent *b)
+{
+	return (a->id > b->id) - (a->id < b->id);
+}
+
+RB_PROTOTYPE(absent_tree, absent, entry, absent_cmp)
+RB_GENERATE(absent_tree, absent, entry, absent_cmp)
 
 struct waiter {
 	struct broker *broker;
@@ -57,6 +79,62 @@ waiter_new(struct broker *b, struct call *call, size_t n)
 	return w;
 }
 
+static struct absent *
+find_absent(struct broker *b, uint64_t id)
+{
+	struct absent key = {.id = id};
+
+	return RB_FIND(absent_tree, &b->absents, &key);
+}
+
+/* The one of that id, made when there is none.  NULL: out of memory. */
+static struct absent *
+need_absent(struct broker *b, uint64_t id)
+{
+	struct absent *a = find_absent(b, id);
+
+	if (a != NULL)
+		return a;
+	a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return NULL;
+	a->id = id;
+	LIST_INIT(&a->waiters);
+	RB_INSERT(absent_tree, &b->absents, a);
+	return a;
+}
+
+static void
+drop_absent(struct broker *b, struct absent *a)
+{
+	if (!LIST_EMPTY(&a->waiters))
+		return;
+	RB_REMOVE(absent_tree, &b->absents, a);
+	free(a);
+}
+
+static void
+link_absent(struct wait_link *l, struct absent *a)
+{
+	l->task = NULL;
+	l->absent = a;
+	l->linked = true;
+	LIST_INSERT_HEAD(&a->waiters, l, entry);
+}
+
+/* l, linked, waits no more. */
+static void
+unlink_link(struct wait_link *l)
+{
+	struct absent *a = l->absent;
+
+	LIST_REMOVE(l, entry);
+	l->linked = false;
+	l->absent = NULL;
+	if (a != NULL)
+		drop_absent(l->waiter->broker, a);
+}
+
 /* Part the waiter from its call, which is returned. */
 static struct call *
 let_go(struct waiter *w)
@@ -85,10 +163,9 @@ release(struct waiter *w)
 		struct wait_link *l = &w->links[i];
 
 		if (l->linked)
-			LIST_REMOVE(l, entry);
+			unlink_link(l);
 		else
 			task_unref(l->task);
-		l->linked = false;
 		l->task = NULL;
 	}
 	if (w->n_lookups == 0)
@@ -221,7 +298,10 @@ on_timeout(struct ev_loop *loop, struct ev_timer *timer, int revents)
 		answer(w);
 		return;
 	}
-	flaps = flap_describe(w->broker, w->links[0].task, flap);
+	flaps = w->links[0].task != NULL &&
+		flap_describe(w->broker, w->links[0].task, flap);
+	if (!flaps)
+		flap[0] = '\0';
 	fault_set(&f, RPC_TIMED_OUT, "task %llu has not ended in time%s%s",
 	    (unsigned long long)w->links[0].id, flaps ? "; " : "", flap);
 	f.retryable = true;
@@ -254,6 +334,7 @@ void
 result_call(
     struct broker *b, struct call *call, struct task *t, int64_t timeout_ms)
 {
+	struct absent *absent;
 	struct waiter *w;
 
 	w = waiter_new(b, call, 1);
@@ -265,7 +346,41 @@ result_call(
 	w->links[0].waiter = w;
 	w->links[0].id = t->id;
 	start_timer(w, timeout_ms);
-	link_task(w, 0, t);
+	if (!t->spilled) {
+		link_task(w, 0, t);
+		return;
+	}
+	absent = need_absent(b, t->id);
+	if (absent != NULL) {
+		link_absent(&w->links[0], absent);
+	} else {
+		(void)let_go(w);
+		release(w);
+		call_error_code(call, RPC_INTERNAL_ERROR, true);
+	}
+}
+
+/* The store has t, of link i.  -ENOMEM. */
+static int
+take_found(struct waiter *w, size_t i, struct task *t)
+{
+	struct task *here = life_find(w->broker, t->id);
+	struct absent *a;
+
+	if (here == NULL)
+		here = life_find_ending(w->broker, t->id);
+	if (here != NULL) {
+		link_task(w, i, here);
+	} else if (task_is_final(t)) {
+		w->links[i].task = task_ref(t);
+		w->n_ended++;
+	} else {
+		a = need_absent(w->broker, t->id);
+		if (a == NULL)
+			return -ENOMEM;
+		link_absent(&w->links[i], a);
+	}
+	return 0;
 }
 
 /* An id that the broker does not hold: the store has it, or nobody. */
@@ -277,11 +392,9 @@ on_found(void *arg, int err, struct task *t)
 	struct fault f;
 
 	w->n_lookups--;
+	if (w->call != NULL && err == 0)
+		err = take_found(w, (size_t)(l - w->links), t);
 	if (w->call == NULL || err == 0) {
-		if (w->call != NULL) {
-			l->task = task_ref(t);
-			w->n_ended++;
-		}
 		check(w);
 		return;
 	}
@@ -291,6 +404,37 @@ on_found(void *arg, int err, struct task *t)
 	f.retryable = err != -ENOENT;
 	f.id = l->id;
 	refuse(w, &f);
+}
+
+void
+result_call_id(
+    struct broker *b, struct call *call, uint64_t id, int64_t timeout_ms)
+{
+	struct task *t = life_find(b, id);
+	struct waiter *w;
+
+	if (t == NULL)
+		t = life_find_ending(b, id);
+	if (t != NULL) {
+		result_call(b, call, t, timeout_ms);
+		return;
+	}
+	w = waiter_new(b, call, 1);
+	if (w == NULL) {
+		call_error_code(call, RPC_INTERNAL_ERROR, true);
+		return;
+	}
+	w->is_call = true;
+	w->links[0].waiter = w;
+	w->links[0].id = id;
+	start_timer(w, timeout_ms);
+	if (store_get(b->store, id, on_found, &w->links[0]) == 0) {
+		w->n_lookups++;
+		return;
+	}
+	(void)let_go(w);
+	release(w);
+	call_error_code(call, RPC_INTERNAL_ERROR, true);
 }
 
 void
@@ -380,11 +524,50 @@ result_restore(struct broker *b, struct call *call,
 			w->links[i].task = task_ref(ended[i]);
 			w->n_ended++;
 		} else {
-			release(w);
-			return -ENOENT;
+			struct absent *a = need_absent(b, ids[i]);
+
+			if (a == NULL) {
+				release(w);
+				return -ENOMEM;
+			}
+			link_absent(&w->links[i], a);
 		}
 	}
 	return 0;
+}
+
+bool
+result_spill(struct broker *b, struct task *t)
+{
+	struct wait_link *l;
+	struct absent *a;
+
+	if (LIST_EMPTY(&t->waiters))
+		return true;
+	a = need_absent(b, t->id);
+	if (a == NULL)
+		return false;
+	while ((l = LIST_FIRST(&t->waiters)) != NULL) {
+		LIST_REMOVE(l, entry);
+		link_absent(l, a);
+	}
+	return true;
+}
+
+void
+result_adopt(struct broker *b, struct task *t)
+{
+	struct absent *a = find_absent(b, t->id);
+	struct wait_link *l;
+
+	if (a == NULL)
+		return;
+	while ((l = LIST_FIRST(&a->waiters)) != NULL) {
+		LIST_REMOVE(l, entry);
+		l->absent = NULL;
+		link_task(l->waiter, (size_t)(l - l->waiter->links), t);
+	}
+	drop_absent(b, a);
 }
 
 void
@@ -393,8 +576,7 @@ result_ended(struct broker *b, struct task *t)
 	struct wait_link *l;
 
 	while ((l = LIST_FIRST(&t->waiters)) != NULL) {
-		LIST_REMOVE(l, entry);
-		l->linked = false;
+		unlink_link(l);
 		l->task = task_ref(t);
 		l->waiter->n_ended++;
 		/* Nobody else knows of a call's task: its caller has it all. */
@@ -406,19 +588,46 @@ result_ended(struct broker *b, struct task *t)
 	(void)b;
 }
 
+static void
+refuse_waiters(struct task *t, struct fault *f)
+{
+	struct wait_link *l;
+
+	while ((l = LIST_FIRST(&t->waiters)) != NULL) {
+		f->id = t->id;
+		refuse(l->waiter, f);
+		assert(LIST_FIRST(&t->waiters) != l); /* it was unlinked */
+	}
+}
+
+void
+result_refuse_task(struct broker *b, struct task *t, int err)
+{
+	struct fault f;
+
+	fault_set(&f, RPC_STORAGE, "task %llu could not be kept: %s",
+	    (unsigned long long)t->id, strerror(-err));
+	f.retryable = true;
+	if (t->spilled)
+		result_adopt(b, t);
+	refuse_waiters(t, &f);
+}
+
 void
 result_refuse_all(struct broker *b)
 {
-	struct wait_link *l;
+	struct absent *a;
 	struct fault f;
 	struct task *t;
 
 	fault_set(&f, RPC_DRAINING, "the daemon stops, the task has not ended");
 	f.retryable = true;
 	RB_FOREACH(t, task_tree, &b->tasks)
-	while ((l = LIST_FIRST(&t->waiters)) != NULL) {
-		f.id = t->id;
-		refuse(l->waiter, &f);
-		assert(LIST_FIRST(&t->waiters) != l); /* it was unlinked */
+	refuse_waiters(t, &f);
+	RB_FOREACH(t, task_tree, &b->ending)
+	refuse_waiters(t, &f);
+	while ((a = RB_ROOT(&b->absents)) != NULL) {
+		f.id = a->id;
+		refuse(LIST_FIRST(&a->waiters)->waiter, &f);
 	}
 }

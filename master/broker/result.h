@@ -26,6 +26,10 @@ struct waiter;
 void result_call(
     struct broker *b, struct call *call, struct task *t, int64_t timeout_ms);
 
+/* The same by its id, also of one that has ended. */
+void result_call_id(
+    struct broker *b, struct call *call, uint64_t id, int64_t timeout_ms);
+
 /*
  * Answer call once all of the n tasks have ended, or one of them if `any`, or
  * timeout_ms (-1: none) has passed.  Takes the call; ids is borrowed.
@@ -35,6 +39,18 @@ void result_wait(struct broker *b, struct call *call, const uint64_t *ids,
 
 /* t has ended: answer who waited for it. */
 void result_ended(struct broker *b, struct task *t);
+
+/*
+ * t leaves memory: who waits for it goes on waiting for its id.  False: there
+ * is no memory to note that.
+ */
+bool result_spill(struct broker *b, struct task *t);
+
+/* t has become resident: who waits for its id waits for it. */
+void result_adopt(struct broker *b, struct task *t);
+
+/* t, new, was not kept (-errno): tell whose call it was. */
+void result_refuse_task(struct broker *b, struct task *t, int err);
 
 /* The client of this waiter is gone: free it. */
 void result_drop(struct waiter *w);

@@ -6,6 +6,7 @@
  *
  *   a stop or a reload has cut it           none of them is to blame
  *   the one that was over its time limit   an attempt more, its siblings none
+ *   a cancelled one that did not end        cancelled, its siblings none
  *   the worker named the culprit           an attempt and a crash more, its
  *                                          siblings none
  *   it was alone, and crashed              guilty: an attempt and a crash more
@@ -32,8 +33,9 @@
 
 #include "ipc/log.h"
 #include "master/broker/chan.h"
-#include "master/broker/life.h"
+#include "master/broker/condemn.h"
 #include "master/broker/reconfigure.h"
+#include "master/broker/run.h"
 
 #define IDS_TOLD 16 /* tasks named in a log line */
 
@@ -96,13 +98,10 @@ count_run(struct chan *c)
 		(void)ctl_send(
 		    &b->ctl, -1, "worker.served", "{s:i}", "pid", (int)c->pid);
 	}
-	if (c->retire_after > 0 && c->n_done >= c->retire_after && !c->worn &&
-	    c->state == CHAN_UP && b->phase == BROKER_SERVING) {
-		/* It works on until its successor is there. */
-		c->worn = true;
-		(void)ctl_send(&b->ctl, -1, "worker.recycle", "{s:i,s:s}",
-		    "pid", (int)c->pid, "why", "max_tasks");
-	}
+	if (c->retire_after > 0 && c->n_done >= c->retire_after &&
+	    c->state == CHAN_UP)
+		roster_recycle(b, c, "max_tasks");
+	condemn_review(b, c);
 }
 
 static void
@@ -110,30 +109,37 @@ on_result(struct chan *c, struct task *t, char *result)
 {
 	struct broker *b = c->crew->broker;
 
-	life_succeed(b, t, result);
+	run_succeed(b, t, result);
 	count_run(c);
 }
 
 static void
 on_failure(struct chan *c, struct task *t, const struct chan_failure *f)
 {
-	struct life_error e = {f->code, f->message, f->data};
+	struct run_error e = {f->code, f->message, f->data};
 	struct broker *b = c->crew->broker;
 
 	t->suspect = false; /* it has answered */
 	if (b->phase >= BROKER_QUITTING) {
 		/* It gave up because it was told to: no failure of its own. */
-		life_interrupt(b, t);
+		run_interrupt(b, t);
 		return;
 	}
-	life_fail(b, t, &e, !f->retryable, f->retry_after_ms);
+	run_fail(b, t, &e, !f->retryable, f->retry_after_ms);
 	count_run(c);
 }
 
 static void
 on_snooze(struct chan *c, struct task *t, int64_t delay_ms)
 {
-	life_snooze(c->crew->broker, t, delay_ms);
+	run_snooze(c->crew->broker, t, delay_ms);
+	count_run(c);
+}
+
+static void
+on_cut(struct chan *c, struct task *t)
+{
+	run_interrupt(c->crew->broker, t);
 	count_run(c);
 }
 
@@ -158,6 +164,7 @@ static const struct chan_ops roster_chan_ops = {
     .on_result = on_result,
     .on_failure = on_failure,
     .on_snooze = on_snooze,
+    .on_cut = on_cut,
     .on_broken = on_broken,
     .on_over = on_over,
 };
@@ -245,18 +252,6 @@ list_tasks(const struct chan *c, char *out, size_t size)
 	}
 }
 
-/* True when one of the tasks that c has is the reason why it was killed. */
-static bool
-has_timed_out(const struct chan *c)
-{
-	unsigned i;
-
-	for (i = 0; i < c->threads; i++)
-		if (c->runs[i].task != NULL && c->runs[i].task->timed_out)
-			return true;
-	return false;
-}
-
 /* How a worker ended, and what is known of why. */
 struct death {
 	const char *status;
@@ -286,41 +281,53 @@ static void
 settle_timed_out(struct broker *b, struct task *t)
 {
 	char message[128];
-	struct life_error e = {RPC_TIMED_OUT, message, NULL};
+	struct run_error e = {RPC_TIMED_OUT, message, NULL};
 
-	t->timed_out = false;
 	snprintf(message, sizeof(message), "over its time limit of %lld ms",
-	    (long long)life_time_limit(t, t->crew));
-	life_fail(b, t, &e, false, -1);
+	    (long long)run_time_limit(t, t->crew));
+	run_fail(b, t, &e, false, -1);
+}
+
+static void
+settle_outstayed(struct broker *b, struct task *t)
+{
+	struct run_error e = {
+	    0, "cancelled; it did not end, and its process was killed", NULL};
+
+	run_fail(b, t, &e, true, -1);
 }
 
 static void
 settle_guilty(struct broker *b, struct task *t, const char *status)
 {
 	char message[128];
-	struct life_error e = {RPC_INTERNAL_ERROR, message, NULL};
+	struct run_error e = {RPC_INTERNAL_ERROR, message, NULL};
 
 	snprintf(message, sizeof(message),
 	    "its worker died while running it: %s", status);
-	life_crash(b, t, &e);
+	run_crash(b, t, &e);
 }
 
 /* Decide what becomes of t, taken from a worker that has died. */
 static void
 settle(struct broker *b, struct task *t, const struct death *d)
 {
-	if (t->timed_out)
+	if (t->unsent)
+		run_requeue(b, t);
+	else if (t->timed_out)
 		settle_timed_out(b, t);
+	else if (t->outstayed)
+		settle_outstayed(b, t);
 	else if (d->cut)
-		life_interrupt(b, t);
+		run_interrupt(b, t);
 	else if (d->task == t->id && d->run == t->run)
 		settle_guilty(b, t, d->status);
 	else if (d->planned || d->task != 0)
-		life_requeue(b, t);
+		run_requeue(b, t);
 	else if (t->suspect || (d->alone && d->signo != SIGKILL))
 		settle_guilty(b, t, d->status);
 	else
-		life_suspect(b, t);
+		run_suspect(b, t);
 }
 
 static void
@@ -331,7 +338,7 @@ settle_all(struct broker *b, struct chan *c, struct death *d)
 
 	/* What it had not even read is not to blame. */
 	d->alone = c->n_running == 1 && !c->peer.reset;
-	d->planned = has_timed_out(c);
+	d->planned = condemn_was_reason(c);
 	if (d->task != 0 && !has_culprit(c, d)) {
 		d->task = 0;
 		d->alone = false;
@@ -385,6 +392,16 @@ roster_kill(struct broker *b, struct chan *c, const char *why, bool at_fault)
 	chan_doom(c);
 	(void)ctl_send(&b->ctl, -1, "worker.kill", "{s:i,s:s,s:b}", "pid",
 	    (int)c->pid, "why", why, "at_fault", (int)at_fault);
+}
+
+void
+roster_recycle(struct broker *b, struct chan *c, const char *why)
+{
+	if (c->worn || b->phase != BROKER_SERVING)
+		return;
+	c->worn = true;
+	(void)ctl_send(&b->ctl, -1, "worker.recycle", "{s:i,s:s}", "pid",
+	    (int)c->pid, "why", why);
 }
 
 void

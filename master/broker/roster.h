@@ -29,6 +29,9 @@ int roster_restore(struct crew *w, int fd, const struct chan *like,
 void roster_kill(
     struct broker *b, struct chan *c, const char *why, bool at_fault);
 
+/* Ask the master to replace a worker; it works on until that is done. */
+void roster_recycle(struct broker *b, struct chan *c, const char *why);
+
 /* The worker of that pid whose end was not told yet, or NULL. */
 struct chan *roster_find(const struct broker *b, pid_t pid);
 

@@ -16,12 +16,15 @@
 
 #include "ipc/json.h"
 #include "ipc/proto.h"
+#include "master/broker/rate.h"
+#include "master/broker/ready.h"
 
 #define TIME_MAX    (INT64_C(1000) * 365 * 86400 * 1000)
 #define COUNT_MAX   INT64_C(1000000)
 #define QUEUES_MAX  100000 /* of settings, and of one pool */
 #define WEIGHT_MAX  1000
 #define RETRIES_MAX 1000000
+#define MIN_FREE    (INT64_C(64) * 1024 * 1024)
 
 enum field_type { FIELD_UNSIGNED, FIELD_INT64, FIELD_UINT64, FIELD_BOOL };
 
@@ -61,6 +64,18 @@ static const struct field top_fields[] = {
 	TIME_MAX, 7 * 86400000),
     FIELD(broker_settings, FIELD_UINT64, "max_finished", max_finished, 0,
 	INT64_MAX, INT64_MAX),
+    FIELD(broker_settings, FIELD_BOOL, "full_sync", full_sync, 0, 1, 1),
+    FIELD(broker_settings, FIELD_INT64, "priority_age_ms", priority_age_ms, 0,
+	READY_AGE_MAX_MS, 0),
+    FIELD(
+	broker_settings, FIELD_UINT64, "max_store", max_store, 0, INT64_MAX, 0),
+    FIELD(broker_settings, FIELD_UINT64, "min_free", min_free, 0, INT64_MAX,
+	MIN_FREE),
+    FIELD(
+	broker_settings, FIELD_BOOL, "hold_when_full", hold_when_full, 0, 1, 0),
+    FIELD(broker_settings, FIELD_INT64, "cancel_grace_ms", cancel_grace_ms, 0,
+	TIME_MAX, 10000),
+    FIELD(broker_settings, FIELD_BOOL, "drain_all", drain_all, 0, 1, 0),
     FIELD(broker_settings, FIELD_INT64, "started_at", started_at, 0, INT64_MAX,
 	0),
 };
@@ -93,6 +108,13 @@ static const struct field queue_fields[] = {
 	soft_timeout_ms, 0, TIME_MAX, 0),
     FIELD(broker_queue_settings, FIELD_UINT64, "max_queued", max_queued, 0,
 	INT64_MAX, 0),
+    FIELD(broker_queue_settings, FIELD_BOOL, "durable", durable, 0, 1, 1),
+    FIELD(broker_queue_settings, FIELD_UINT64, "max_running", max_running, 0,
+	INT64_MAX, 0),
+    FIELD(broker_queue_settings, FIELD_UINT64, "rate_count", rate_count, 0,
+	RATE_COUNT_MAX, 0),
+    FIELD(broker_queue_settings, FIELD_INT64, "rate_ms", rate_ms, 1,
+	RATE_MS_MAX, 1000),
 };
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
@@ -408,6 +430,8 @@ read_top(struct reader *rd, struct broker_settings *s)
 	s->socket = json_string_value(json_object_get(s->root, "socket"));
 	if (s->socket == NULL)
 		s->socket = "";
+	s->store_path =
+	    json_string_value(json_object_get(s->root, "store_path"));
 	s->master_pid =
 	    (pid_t)json_integer_value(json_object_get(s->root, "master_pid"));
 	s->log_level = (enum log_level)read_word(

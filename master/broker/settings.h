@@ -53,6 +53,11 @@ struct broker_queue_settings {
 	unsigned retries;
 	int64_t timeout_ms, soft_timeout_ms; /* 0: none */
 	uint64_t max_queued;                 /* 0: only the daemon's limit */
+	bool durable;         /* what a submit that does not say gets */
+	uint64_t max_running; /* of its tasks at once; 0: no limit */
+	/* Of its tasks may start so many ... */
+	uint64_t rate_count; /* 0: no limit */
+	int64_t rate_ms;     /* ... in so long; at least 1 */
 };
 
 /* One entry of an access list. */
@@ -81,8 +86,17 @@ struct broker_settings {
 	uint64_t max_queued;
 	uint64_t max_bytes; /* memory of tasks that have not ended */
 	int64_t result_ttl_ms, failed_ttl_ms;
-	uint64_t max_finished; /* bytes that ended tasks may hold */
-	int64_t started_at;    /* wall time, of the daemon */
+	uint64_t max_finished;  /* bytes that ended volatile tasks may hold */
+	const char *store_path; /* of the database; NULL: all is volatile */
+	bool full_sync;         /* each commit is on the disk when it is told */
+	/* A task that waits gains a priority in so long; 0: it does not. */
+	int64_t priority_age_ms;
+	uint64_t max_store;      /* bytes of the database; 0: no limit */
+	uint64_t min_free;       /* bytes that its disk has to have free */
+	bool hold_when_full;     /* a submit waits for room; else is refused */
+	int64_t cancel_grace_ms; /* what siblings of a killed task are given */
+	bool drain_all;          /* a stop lets what is ready be run too */
+	int64_t started_at;      /* wall time, of the daemon */
 	pid_t master_pid;
 	enum log_level log_level;
 	enum log_format log_format;

@@ -53,7 +53,7 @@ shift_lone_chan(struct shift *s)
 	best = NULL;
 	emptying = false;
 	TAILQ_FOREACH(c, &s->crew->chans, entry) {
-		if (c->shift != s || c->state != CHAN_UP ||
+		if (c->shift != s || c->state != CHAN_UP || c->condemned ||
 		    !peer_is_open(&c->peer))
 			continue;
 		if (c->n_running == 0) {

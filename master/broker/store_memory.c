@@ -8,7 +8,8 @@
  * already, of which a few are kept for whoever looks, and all others.
  *
  * Outcomes are told at the flush, in the order of the calls, as a store with a
- * disk would do it.
+ * disk would do it; but for the end of a task: nothing keeps its broker from
+ * telling that at once.
  */
 #include "master/broker/store_memory.h"
 
@@ -23,7 +24,7 @@
 	20000 /* tasks that one list call, and one flush, looks at \
 	       */
 
-enum wish_kind { WISH_BARRIER, WISH_GET, WISH_LIST, WISH_NONE };
+enum wish_kind { WISH_BARRIER, WISH_GET, WISH_LIST, WISH_NONE, WISH_FIND };
 
 /* A call whose outcome is told at the flush. */
 struct wish {
@@ -32,6 +33,7 @@ struct wish {
 		store_done_fn done;
 		store_task_fn task;
 		store_list_fn list;
+		store_found_fn found;
 	} fn;
 	void *arg;
 	uint64_t id;
@@ -72,17 +74,12 @@ memory_put(struct store *s, struct task *t)
 	return 0;
 }
 
+/* Take t from among those that have ended. */
 static void
-memory_update(struct store *s, struct task *t)
-{
-	(void)s;
-	(void)t; /* it is the broker's struct itself */
-}
-
-static void
-forget(struct memory *m, struct task *t)
+unlist_ended(struct memory *m, struct task *t)
 {
 	delay_remove(&m->expiry, &t->timer);
+	t->shelved = false;
 	if (t->answered) {
 		TAILQ_REMOVE(&m->answered, t, entry);
 		m->n_answered--;
@@ -91,9 +88,30 @@ forget(struct memory *m, struct task *t)
 		m->n_kept--;
 	}
 	m->bytes -= task_size(t);
+}
+
+static void
+forget(struct memory *m, struct task *t)
+{
+	unlist_ended(m, t);
 	m->n_tasks--;
 	RB_REMOVE(task_store_tree, &m->tasks, t);
 	task_unref(t);
+}
+
+static void
+memory_update(struct store *s, struct task *t)
+{
+	/* It is the broker's struct itself; it may have been revived. */
+	if (t->shelved)
+		unlist_ended(memory_of(s), t);
+}
+
+static void
+memory_erase(struct store *s, struct task *t)
+{
+	if (t->shelved)
+		forget(memory_of(s), t);
 }
 
 /* Let the timer run for what ends first, which may be a new one. */
@@ -145,6 +163,7 @@ time_to_keep(const struct memory *m, const struct task *t)
 static void
 list_ended(struct memory *m, struct task *t)
 {
+	t->shelved = true;
 	if (t->answered) {
 		TAILQ_INSERT_TAIL(&m->answered, t, entry);
 		m->n_answered++;
@@ -177,14 +196,6 @@ store_memory_set_limits(
     struct store *s, const struct store_memory_limits *limits)
 {
 	memory_of(s)->limits = *limits;
-}
-
-bool
-store_memory_is_idle(const struct store *s)
-{
-	const struct memory *m = (const struct memory *)s;
-
-	return STAILQ_EMPTY(&m->wishes) && STAILQ_EMPTY(&m->lists);
 }
 
 struct task *
@@ -281,32 +292,50 @@ memory_list(
 
 /* The broker holds every task that has not ended: there is never one more. */
 static int
-fetch_nothing(struct store *s, store_list_fn fn, void *arg)
+memory_fetch(struct store *s, const struct store_range *range, store_list_fn fn,
+    void *arg)
 {
 	struct wish *w = wish_add(memory_of(s), WISH_NONE, arg);
 
+	(void)range;
 	if (w == NULL)
 		return -ENOMEM;
 	w->fn.list = fn;
 	return 0;
 }
 
+/* And knows what it holds by all that it could be looked for. */
 static int
-memory_fetch_ready(struct store *s, const struct queue *q, size_t n,
-    store_list_fn fn, void *arg)
+memory_find(struct store *s, enum store_what what, const struct queue *q,
+    const struct kind *kind, const char *text, store_found_fn fn, void *arg)
 {
+	struct wish *w = wish_add(memory_of(s), WISH_FIND, arg);
+
+	(void)what;
 	(void)q;
-	(void)n;
-	return fetch_nothing(s, fn, arg);
+	(void)kind;
+	(void)text;
+	if (w == NULL)
+		return -ENOMEM;
+	w->fn.found = fn;
+	return 0;
 }
 
 static int
-memory_fetch_due(
-    struct store *s, int64_t before_ms, size_t n, store_list_fn fn, void *arg)
+memory_pause(struct store *s, const struct queue *q, bool paused)
 {
-	(void)before_ms;
-	(void)n;
-	return fetch_nothing(s, fn, arg);
+	(void)s;
+	(void)q;
+	(void)paused; /* it is the queue's own flag */
+	return 0;
+}
+
+static bool
+memory_is_idle(const struct store *s)
+{
+	const struct memory *m = (const struct memory *)s;
+
+	return STAILQ_EMPTY(&m->wishes) && STAILQ_EMPTY(&m->lists);
 }
 
 static void
@@ -314,6 +343,7 @@ memory_count(struct store *s, struct store_counts *out)
 {
 	struct memory *m = memory_of(s);
 
+	memset(out, 0, sizeof(*out));
 	out->n_tasks = m->n_tasks;
 	out->n_ended = m->n_kept + m->n_answered;
 	out->ended_bytes = m->bytes;
@@ -332,7 +362,13 @@ tell_task(struct memory *m, const struct wish *w)
 static bool
 fits(const struct store_filter *f, const struct task *t)
 {
+	bool ended = task_is_final(t);
+
 	return (f->state < 0 || t->state == (enum task_state)f->state) &&
+	       (!f->waiting || (!ended && t->state != TASK_RUNNING)) &&
+	       (!f->ended || ended) &&
+	       (f->since_ms == 0 || t->submitted_at >= f->since_ms) &&
+	       (f->until_ms == 0 || t->submitted_at < f->until_ms) &&
 	       (f->queue == NULL || t->queue == f->queue) &&
 	       (f->kind == NULL || t->kind == f->kind);
 }
@@ -394,6 +430,9 @@ tell_cancelled(const struct wish *w)
 	case WISH_NONE:
 		w->fn.list(w->arg, -ECANCELED, NULL, 0, 0);
 		break;
+	case WISH_FIND:
+		w->fn.found(w->arg, -ECANCELED, 0, -1);
+		break;
 	}
 }
 
@@ -412,6 +451,9 @@ tell(struct memory *m, const struct wish *w)
 		break;
 	case WISH_NONE:
 		w->fn.list(w->arg, 0, NULL, 0, 0);
+		break;
+	case WISH_FIND:
+		w->fn.found(w->arg, 0, 0, -1);
 		break;
 	}
 }
@@ -474,17 +516,19 @@ memory_free(struct store *s)
 
 static const struct store_ops memory_ops = {
     .name = "memory",
-    .durable = false,
     .put = memory_put,
     .update = memory_update,
     .finish = memory_finish,
+    .erase = memory_erase,
     .barrier = memory_barrier,
     .get = memory_get,
     .list = memory_list,
-    .fetch_ready = memory_fetch_ready,
-    .fetch_due = memory_fetch_due,
+    .fetch = memory_fetch,
+    .find = memory_find,
+    .pause = memory_pause,
     .count = memory_count,
     .flush = memory_flush,
+    .is_idle = memory_is_idle,
     .free = memory_free,
 };
 

@@ -28,9 +28,6 @@ int store_memory_new(struct ev_loop *loop,
 void store_memory_set_limits(
     struct store *s, const struct store_memory_limits *limits);
 
-/* True when no outcome is left to be told. */
-bool store_memory_is_idle(const struct store *s);
-
 /* The task of that id, ended or not, or NULL. */
 struct task *store_memory_find(struct store *s, uint64_t id);
 

@@ -96,6 +96,10 @@ task_unref(struct task *t)
 	free(t->meta);
 	free(t->result);
 	free(t->error);
+	free(t->errors);
+	free(t->key);
+	free(t->unique);
+	free(t->idempotency_key);
 	free(t->progress.note);
 	free(t);
 }
@@ -109,6 +113,7 @@ task_next_state(enum task_state from, enum task_event ev)
 int
 task_apply(struct task *t, enum task_event ev, int64_t now_ms)
 {
+	bool ran = t->state == TASK_RUNNING;
 	int next;
 
 	next = task_next_state(t->state, ev);
@@ -132,6 +137,11 @@ task_apply(struct task *t, enum task_event ev, int64_t now_ms)
 		break;
 	}
 	t->state = (enum task_state)next;
+	if (ran) {
+		t->timed_out = t->cancelling = t->outstayed = false;
+		t->unsent = false;
+		t->kill_at.ns = 0;
+	}
 	if (task_is_final(t))
 		t->finished_at = now_ms;
 	return 0;
@@ -163,7 +173,7 @@ task_state_parse(const char *word)
 bool
 task_has_attempts_left(const struct task *t)
 {
-	return t->attempt < t->retries;
+	return !t->at_most_once && t->attempt < t->retries;
 }
 
 int64_t

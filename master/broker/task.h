@@ -18,10 +18,12 @@
 #include "ipc/clock.h"
 #include "master/broker/delay.h"
 
+struct band;
 struct chan;
 struct crew;
 struct kind;
 struct lane;
+struct mailbox;
 struct queue;
 struct shift;
 struct wait_link;
@@ -55,7 +57,13 @@ enum task_event {
 #define TASK_N_EVENTS 12
 
 /* Which list a task that waits is on. */
-enum task_place { TASK_NOWHERE, TASK_IN_LANE, TASK_IN_SUSPECTS };
+enum task_place {
+	TASK_NOWHERE,
+	TASK_IN_LANE,
+	TASK_IN_SUSPECTS,
+	TASK_IN_MAILBOX, /* ready, but another task of its key comes first */
+	TASK_IN_BREAKER, /* ready, but tasks of its name are held back */
+};
 
 struct task_progress {
 	uint64_t done, total; /* total 0: unknown */
@@ -73,16 +81,28 @@ struct task {
 	enum task_place place;
 	uint8_t priority; /* 0 to 9, 9 first */
 	bool durable;
-	bool suspect;   /* was in a process that died: runs alone now */
-	bool timed_out; /* its process is being killed for its time limit */
-	bool answered;  /* its caller has the result */
-	uint64_t seq;   /* place in the order of what became ready */
+	bool suspect;      /* was in a process that died: runs alone now */
+	bool timed_out;    /* its process is being killed for its time limit */
+	bool answered;     /* its caller has the result */
+	bool at_most_once; /* its start is kept before it is made */
+	bool parked;       /* ready, and waits behind another task of its key */
+	bool holds;        /* is the one of its key that may run */
+	bool cancelling;   /* a client wanted it no more while it ran */
+	bool outstayed;    /* and its process is being killed for it */
+	bool unsent;       /* running, but its worker does not know of it yet */
+	bool ending;       /* has ended, which the store has yet to keep */
+	bool in_due;       /* scheduled, and counted in the window */
+	bool lost;         /* the store could not keep it when it was new */
+	bool spilled;      /* on disk only, but for who still looks at it */
+	bool shelved;      /* on the memory store's list of ended ones */
+	uint64_t seq;      /* place in the order of what became ready */
 
 	uint32_t attempt;     /* attempts used up */
 	uint32_t retries;     /* attempts allowed after the first */
 	uint32_t run;         /* fencing token: raised with each start */
 	uint32_t crashes;     /* workers that it is proven to have killed */
 	uint32_t interrupted; /* runs that a stop or a reload has cut */
+	uint32_t recoveries;  /* runs that the death of a broker has cut */
 	int64_t backoff_ms;
 	/* 0: the queue's or pool's, or none. */
 	int64_t timeout_ms, soft_timeout_ms;
@@ -90,24 +110,43 @@ struct task {
 
 	/* Wall-clock times in ms; 0: not so far. */
 	int64_t submitted_at, run_at, started_at, finished_at;
-	bool run_at_is_wall;  /* run_at was named by the client */
+	bool run_at_is_wall; /* run_at was named by the client */
+	/* As the store keeps them, in ms; 0: not.  Steady ms are the monotonic
+	 * clock's plus broker.steady_ms, and go on over a restart. */
+	int64_t due_ms;       /* of a scheduled task: run_at, or steady */
+	int64_t expires_ms;   /* steady */
 	struct mono expires;  /* ns 0: never */
 	struct mono due;      /* of a scheduled task; a running one's limit */
 	struct mono ready_at; /* since when it has been ready, if it is */
+	struct mono kill_at;  /* of a running one that its process is killed
+				 for; ns 0: it is not, or that was ordered */
 
-	char *args;       /* owned JSON text; NULL: null */
-	char *meta;       /* owned JSON text, or NULL */
-	char *result;     /* owned JSON text once succeeded */
-	char *error;      /* owned JSON text of the last error, or NULL */
-	size_t n_bytes;   /* of the texts above */
-	size_t n_charged; /* its size when it entered */
+	char *args;            /* owned JSON text; NULL: null */
+	char *meta;            /* owned JSON text, or NULL */
+	char *result;          /* owned JSON text once succeeded */
+	char *error;           /* owned JSON text of the last error, or NULL */
+	char *errors;          /* owned JSON array of the last ones, or NULL */
+	char *key;             /* owned; its mailbox, or NULL */
+	char *unique;          /* owned; or NULL */
+	char *idempotency_key; /* owned; or NULL */
+	size_t n_bytes;        /* of the texts above */
+	size_t n_counted;      /* its size when the window counted it */
+	size_t n_charged;      /* its size when it entered */
 	struct task_progress progress;
 
 	struct chan *chan;   /* borrowed while running */
 	unsigned run_slot;   /* its place in chan->runs */
 	struct crew *crew;   /* borrowed; the pool that ran it last, or NULL */
 	unsigned worker;     /* number of the worker that ran it last */
+	struct mono began;   /* of the run, if it was charged */
+	uint64_t charged_us; /* what its queue has paid for the run; 0: not */
 	struct shift *shift; /* borrowed; whose suspect it is, in its place */
+	struct band *band;   /* borrowed; the window that it is in, or NULL */
+	struct mailbox *mailbox; /* borrowed; of its key, once it is ready */
+	/* A durable store's alone: */
+	STAILQ_ENTRY(task) news_entry; /* of what has news, if it has */
+	uint8_t news;                  /* what is to be written */
+	uint8_t news_flying;           /* what is being written */
 
 	struct delay_node timer; /* state decides what is due */
 	LIST_HEAD(, wait_link) waiters;
@@ -159,7 +198,10 @@ task_is_live(const struct task *t)
 const char *task_state_name(enum task_state s);
 int task_state_parse(const char *word);
 
-/* True when a failed attempt now would leave another one. */
+/*
+ * True when a failed attempt now would leave another one: never for one that
+ * runs at most once.
+ */
 bool task_has_attempts_left(const struct task *t);
 
 /*

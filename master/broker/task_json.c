@@ -10,6 +10,8 @@
 #include "ipc/json.h"
 #include "master/broker/catalog.h"
 #include "master/broker/crew.h"
+#include "master/broker/errors.h"
+#include "master/broker/holdback.h"
 
 static void
 add_text(struct buf *out, const char *key, const char *json)
@@ -53,6 +55,47 @@ add_outcome(const struct task *t, struct buf *out)
 		add_text(out, "result", t->result);
 	else if (t->error != NULL)
 		add_text(out, "error", t->error);
+	if (errors_are_several(t->errors))
+		add_text(out, "errors", t->errors);
+}
+
+static void
+add_faults(const struct task *t, struct buf *out)
+{
+	if (t->crashes > 0) {
+		buf_add_key(out, "crashes");
+		buf_add_uint(out, t->crashes);
+	}
+	if (t->recoveries > 0) {
+		buf_add_key(out, "recoveries");
+		buf_add_uint(out, t->recoveries);
+	}
+	if (t->at_most_once) {
+		buf_add_key(out, "delivery");
+		buf_adds(out, "\"at_most_once\"");
+	}
+}
+
+/* Why it does not run though it is ready, or that it is to end. */
+static void
+add_wait(const struct task *t, struct buf *out)
+{
+	const char *what = NULL;
+
+	if (t->state == TASK_RUNNING && t->cancelling)
+		buf_adds(out, ",\"cancelling\":true");
+	if (t->state != TASK_READY)
+		return;
+	if (t->parked)
+		what = "key";
+	else if (t->queue->paused)
+		what = "pause";
+	else if (holdback_keeps(t))
+		what = "breaker";
+	if (what == NULL)
+		return;
+	buf_add_key(out, "waiting_for");
+	buf_add_json_cstr(out, what);
 }
 
 void
@@ -78,9 +121,15 @@ task_add_json(const struct task *t, struct buf *out)
 		buf_add_key(out, "interrupted");
 		buf_add_uint(out, t->interrupted);
 	}
-	if (t->crashes > 0) {
-		buf_add_key(out, "crashes");
-		buf_add_uint(out, t->crashes);
+	add_faults(t, out);
+	add_wait(t, out);
+	if (t->key != NULL) {
+		buf_add_key(out, "key");
+		buf_add_json_cstr(out, t->key);
+	}
+	if (t->unique != NULL) {
+		buf_add_key(out, "unique");
+		buf_add_json_cstr(out, t->unique);
 	}
 	add_text(out, "args", t->args);
 	add_outcome(t, out);

@@ -78,7 +78,8 @@ tidy_crews(struct broker *b)
 			continue;
 		}
 		if (w->state == CREW_LEAVING &&
-		    !catalog_has_work(&b->catalog, crew_shifts(w)))
+		    !catalog_has_work(&b->catalog, crew_shifts(w)) &&
+		    !window_has_work(b, crew_shifts(w)))
 			roster_pill_all(w);
 		i++;
 	}

@@ -439,6 +439,8 @@ settle_broker(struct slot *s, int status)
 	struct pool *p;
 	struct slot *w;
 
+	/* It may have said why. */
+	ctl_catch_up(&sv->ctl);
 	ctl_done(&sv->ctl);
 	sv->broker_ready = false;
 	if (sv->phase > SUPERVISOR_SERVING) {

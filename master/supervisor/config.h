@@ -31,6 +31,8 @@
 #define CONFIG_NO_UMASK ((mode_t)-1)
 
 enum config_drain { CONFIG_DRAIN_RUNNING, CONFIG_DRAIN_ALL };
+enum config_sync { CONFIG_SYNC_FULL, CONFIG_SYNC_NORMAL };
+enum config_full { CONFIG_FULL_REFUSE, CONFIG_FULL_HOLD };
 enum config_order { CONFIG_ORDER_WEIGHTS, CONFIG_ORDER_STRICT };
 
 /* The classes of methods, as in rpc.discover. */
@@ -139,6 +141,12 @@ struct config_pool {
 	struct config_rlimit rlimits[CONFIG_N_RLIMITS];
 };
 
+/* So many in so long. */
+struct config_rate {
+	uint64_t count; /* 0: no limit */
+	int64_t per_ms; /* a second, a minute or an hour */
+};
+
 struct config_queue {
 	char *name;
 	unsigned priority;       /* 0 to 9, of a task that names none */
@@ -146,6 +154,9 @@ struct config_queue {
 	int64_t timeout_ms;      /* of a task that names none; 0: the pool's */
 	int64_t soft_timeout_ms; /* likewise; at most timeout_ms if set */
 	uint64_t max_queued;     /* 0: only the limit of all queues */
+	bool durable;            /* of a task that does not say */
+	uint64_t max_running;    /* of its tasks at once; 0: no limit */
+	struct config_rate rate; /* of its tasks' starts */
 };
 
 struct config {
@@ -165,13 +176,19 @@ struct config {
 	 * as they take. */
 	int64_t reload_timeout_ms;
 	enum config_drain drain;
-	uint64_t max_message; /* bytes of a line */
+	enum config_sync sync;
+	int64_t cancel_grace_ms; /* for who shares a process to be killed */
+	int64_t priority_age_ms; /* a wait that is worth a priority; 0: none */
+	uint64_t max_message;    /* bytes of a line */
 	unsigned max_clients;
 	uint64_t max_queued;
 	uint64_t max_bytes; /* memory of tasks that have not ended */
+	uint64_t max_store; /* bytes of the database; 0: no limit */
+	uint64_t min_free;  /* bytes that stay free on its disk; 0: none */
+	enum config_full when_full;
 	int64_t result_ttl_ms;
 	int64_t failed_ttl_ms;
-	uint64_t max_finished; /* bytes that finished tasks may hold */
+	uint64_t max_finished; /* bytes that finished volatile ones may hold */
 	bool debug_handlers;
 	struct config_access access[CONFIG_N_CLASSES];
 	/* Of the broker and of workers; only root's daemon can take it on. */

@@ -53,6 +53,14 @@ parse_number(const struct config_key *k, const char *text, void *field)
 }
 
 static int
+parse_rate(const struct config_key *k, const char *text, void *field)
+{
+	struct config_rate *rate = field;
+
+	return value_parse_rate(text, k->max, &rate->count, &rate->per_ms);
+}
+
+static int
 parse_text(const struct config_key *k, const char *text, void *field)
 {
 	char *copy;
@@ -80,6 +88,8 @@ parse_field(const struct config_key *k, const char *text, void *field)
 	case KEY_SIZE:
 		return value_parse_size(
 		    text, (uint64_t)k->min, (uint64_t)k->max, field);
+	case KEY_RATE:
+		return parse_rate(k, text, field);
 	case KEY_UINT64:
 	case KEY_UNSIGNED:
 	case KEY_INT:
@@ -162,6 +172,22 @@ complain_scaled(const struct config_key *k, const struct config_word *w, int r,
 		    k->name, w->text, form);
 }
 
+static void
+complain_rate(const struct config_key *k, const struct config_word *w, int r,
+    struct config_mistakes *m)
+{
+	if (r == -ERANGE)
+		config_mistakes_add(m, &w->at,
+		    "%s: \"%s\" is not from 0 to %" PRId64
+		    " a second, minute or hour",
+		    k->name, w->text, k->max);
+	else
+		config_mistakes_add(m, &w->at,
+		    "%s: \"%s\" is not a rate like \"10/s\", \"5/m\", "
+		    "\"100/h\"",
+		    k->name, w->text);
+}
+
 /* Tell that w is no resource limit, as r says. */
 static void
 complain_limit(const struct config_key *k, const struct config_word *w, int r,
@@ -201,6 +227,9 @@ complain(const struct config_key *k, const struct config_word *w, int r,
 	case KEY_DURATION:
 	case KEY_SIZE:
 		complain_scaled(k, w, r, m);
+		return;
+	case KEY_RATE:
+		complain_rate(k, w, r, m);
 		return;
 	case KEY_UINT64:
 	case KEY_UNSIGNED:

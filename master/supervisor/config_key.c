@@ -16,6 +16,7 @@
 #define MIB          (KIB * KIB)
 
 #define PROCESSES_MAX 1024
+#define RATE_MAX      1000000
 #define BYTES_MAX     (KIB * MIB * MIB)
 
 /* A row with the field of struct s; further members follow. */
@@ -34,6 +35,8 @@ static const char *const log_levels[] = {
     "error", "warn", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const drains[] = {"running", "all", NULL};
+static const char *const syncs[] = {"full", "normal", NULL};
+static const char *const fulls[] = {"refuse", "hold", NULL};
 static const char *const orders[] = {"weights", "strict", NULL};
 
 static const char *
@@ -90,6 +93,11 @@ const struct config_key config_keys_top[] = {
 	.fallback = "0", .max = DURATION_MAX),
     ROW(config, "drain", KEY_CHOICE, drain, .fallback = "running",
 	.choices = drains),
+    ROW(config, "sync", KEY_CHOICE, sync, .fallback = "full", .choices = syncs),
+    ROW(config, "cancel_grace", KEY_DURATION, cancel_grace_ms,
+	.fallback = "10s", .max = DURATION_MAX),
+    ROW(config, "priority_age", KEY_DURATION, priority_age_ms, .fallback = "0",
+	.max = DURATION_MAX),
     ROW(config, "max_message", KEY_SIZE, max_message, .fallback = "1M",
 	.min = KIB, .max = 64 * KIB * KIB, .needs_restart = true),
     ROW(config, "max_clients", KEY_UNSIGNED, max_clients, .fallback = "10000",
@@ -98,6 +106,12 @@ const struct config_key config_keys_top[] = {
 	.min = 1, .max = COUNT_MAX),
     ROW(config, "max_bytes", KEY_SIZE, max_bytes, .fallback = "1G",
 	.min = KIB * KIB, .max = KIB * KIB * KIB * KIB),
+    ROW(config, "max_store", KEY_SIZE, max_store, .fallback = "0",
+	.max = BYTES_MAX),
+    ROW(config, "min_free", KEY_SIZE, min_free, .fallback = "64M",
+	.max = BYTES_MAX),
+    ROW(config, "when_full", KEY_CHOICE, when_full, .fallback = "refuse",
+	.choices = fulls),
     ROW(config, "result_ttl", KEY_DURATION, result_ttl_ms, .fallback = "1h",
 	.max = DURATION_MAX),
     ROW(config, "failed_ttl", KEY_DURATION, failed_ttl_ms, .fallback = "7d",
@@ -194,6 +208,11 @@ const struct config_key config_keys_queue[] = {
 	.fallback = "0", .max = DURATION_MAX),
     ROW(config_queue, "max_queued", KEY_UINT64, max_queued, .fallback = "0",
 	.max = COUNT_MAX),
+    ROW(config_queue, "durable", KEY_BOOL, durable, .fallback = "yes"),
+    ROW(config_queue, "max_running", KEY_UINT64, max_running, .fallback = "0",
+	.max = COUNT_MAX),
+    ROW(config_queue, "rate", KEY_RATE, rate, .fallback = "0/s",
+	.max = RATE_MAX),
     {.name = NULL},
 };
 

@@ -28,6 +28,7 @@ enum config_key_type {
 	KEY_LIMIT_SIZE,  /* struct config_rlimit, not set for "" */
 	KEY_LIMIT_COUNT, /* the same */
 	KEY_LIMIT_TIME,  /* the same; min and max are seconds */
+	KEY_RATE,        /* struct config_rate; max counts */
 	KEY_CHOICE,      /* an enum whose values count from 0, as choices do */
 	KEY_WORDS,       /* char **, ended by NULL, and a size_t */
 	KEY_OTHER        /* a list that takes more than this table */

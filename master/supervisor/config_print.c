@@ -151,6 +151,15 @@ print_scaled(struct printer *p, const struct config_key *k, const void *field)
 }
 
 static void
+print_rate(struct printer *p, const struct config_rate *rate)
+{
+	char text[VALUE_TEXT_SIZE];
+
+	value_format_rate(rate->count, rate->per_ms, text);
+	print_quoted(p, text);
+}
+
+static void
 print_limit(struct printer *p, const struct config_key *k, const void *field)
 {
 	char text[VALUE_TEXT_SIZE];
@@ -177,6 +186,9 @@ print_value(struct printer *p, const struct config_key *k, const void *base)
 	case KEY_DURATION:
 	case KEY_SIZE:
 		print_scaled(p, k, field);
+		break;
+	case KEY_RATE:
+		print_rate(p, field);
 		break;
 	case KEY_UINT64:
 	case KEY_UNSIGNED:

@@ -33,6 +33,12 @@ same_words(const struct config_key *k, const void *a, const void *b)
 }
 
 static bool
+same_rate(const struct config_rate *a, const struct config_rate *b)
+{
+	return a->count == b->count && a->per_ms == b->per_ms;
+}
+
+static bool
 same_limit(const struct config_rlimit *a, const struct config_rlimit *b)
 {
 	return a->set == b->set && (!a->set || a->value == b->value);
@@ -58,6 +64,8 @@ config_same_value(const struct config_key *k, const void *a, const void *b)
 	case KEY_SIZE:
 	case KEY_UINT64:
 		return *(const uint64_t *)fa == *(const uint64_t *)fb;
+	case KEY_RATE:
+		return same_rate(fa, fb);
 	case KEY_UNSIGNED:
 	case KEY_INT:
 	case KEY_COUNT:

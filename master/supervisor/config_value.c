@@ -40,6 +40,13 @@ static const struct unit size_units[] = {
     {NULL, 0},
 };
 
+static const struct unit rate_units[] = {
+    {"s", 1000},
+    {"m", 60 * 1000},
+    {"h", 60 * 60 * 1000},
+    {NULL, 0},
+};
+
 /* Read digits at *p and go behind them; saturates. */
 static int
 parse_digits(const char **p, uint64_t *out)
@@ -129,6 +136,38 @@ void
 value_format_size(uint64_t bytes, char out[VALUE_TEXT_SIZE])
 {
 	format_scaled(bytes, size_units, out);
+}
+
+int
+value_parse_rate(
+    const char *text, int64_t max, uint64_t *count_out, int64_t *per_ms_out)
+{
+	const struct unit *u;
+	uint64_t v;
+
+	if (parse_digits(&text, &v) < 0 || *text++ != '/')
+		return -EINVAL;
+	for (u = rate_units; u->name != NULL; u++)
+		if (strcmp(text, u->name) == 0)
+			break;
+	if (u->name == NULL)
+		return -EINVAL;
+	if (v > (uint64_t)max)
+		return -ERANGE;
+	*count_out = v;
+	*per_ms_out = (int64_t)(v == 0 ? rate_units : u)->factor;
+	return 0;
+}
+
+void
+value_format_rate(uint64_t count, int64_t per_ms, char out[VALUE_TEXT_SIZE])
+{
+	const struct unit *u;
+
+	for (u = rate_units; u[1].name != NULL; u++)
+		if (u->factor == (uint64_t)per_ms)
+			break;
+	snprintf(out, VALUE_TEXT_SIZE, "%" PRIu64 "/%s", count, u->name);
 }
 
 int

@@ -31,6 +31,15 @@ int value_parse_size(
     const char *text, uint64_t min, uint64_t max, uint64_t *bytes_out);
 void value_format_size(uint64_t bytes, char out[VALUE_TEXT_SIZE]);
 
+/*
+ * Rates: digits, from 0 to max, a slash, and one of s, m, h: so many a second,
+ * minute or hour.  None at all is none a second, however it is written.
+ */
+int value_parse_rate(
+    const char *text, int64_t max, uint64_t *count_out, int64_t *per_ms_out);
+void value_format_rate(
+    uint64_t count, int64_t per_ms, char out[VALUE_TEXT_SIZE]);
+
 /* Decimal numbers, with a minus sign where min is negative. */
 int value_parse_number(
     const char *text, int64_t min, int64_t max, int64_t *number_out);

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +24,12 @@
 
 #include <bsd/libutil.h>
 
+#include "ipc/clock.h"
 #include "ipc/sock.h"
 
 #define PID_TRIES   20 /* for the other one to write its pid */
 #define PID_WAIT_NS (5 * 1000 * 1000)
+#define LEAVE_MS    3000 /* for what is left of a daemon that was killed */
 
 void
 lock_init(struct lock *l)
@@ -119,7 +122,10 @@ open_locked(const char *path)
 	    path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return errno == EWOULDBLOCK ? -EEXIST : -errno;
-	r = fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
+	r = fstat(fd, &st) < 0 ? -errno : 0;
+	/* A second name may be that of somebody's file. */
+	if (r == 0 && (!S_ISREG(st.st_mode) || st.st_nlink > 1))
+		r = -EINVAL;
 	if (r < 0) {
 		close(fd);
 		return r;
@@ -201,14 +207,13 @@ lock_socket(struct lock *l, const struct config *c, struct buf *reason)
 	return r;
 }
 
-int
-lock_take(struct lock *l, const struct config *c, bool socket_passed,
+static int
+take_all(struct lock *l, const struct config *c, bool socket_passed,
     struct buf *reason)
 {
 	char what[PATH_MAX + 16];
 	int r;
 
-	set_paths(l, c);
 	snprintf(what, sizeof(what), "pidfile %s", c->pidfile);
 	/* Its usual place is in there; a failure shows when it is locked. */
 	(void)sock_make_dir(c->state_dir, 0750);
@@ -218,6 +223,40 @@ lock_take(struct lock *l, const struct config *c, bool socket_passed,
 		r = lock_dir(l, c, reason);
 	if (r == 0 && !socket_passed)
 		r = lock_socket(l, c, reason);
+	return r;
+}
+
+/* True if the pid file is in use by a daemon that lives. */
+static bool
+is_alive(const struct lock *l)
+{
+	pid_t other;
+
+	if (l->files[LOCK_PIDFILE].fd >= 0)
+		return false;
+	other = read_pid(l->files[LOCK_PIDFILE].path);
+	return other > 0 && (kill(other, 0) == 0 || errno == EPERM);
+}
+
+int
+lock_take(struct lock *l, const struct config *c, bool socket_passed,
+    struct buf *reason)
+{
+	struct timespec wait = {.tv_nsec = PID_WAIT_NS};
+	struct mono end = mono_add_ms(mono_now(), LEAVE_MS);
+	int r;
+
+	set_paths(l, c);
+	/* A master that was killed leaves a broker that still answers, and may
+	 * leave a child that has not closed its locks so far. */
+	while ((r = take_all(l, c, socket_passed, reason)) == -EEXIST) {
+		if (is_alive(l) || mono_reached(mono_now(), end))
+			break;
+		lock_release(l);
+		set_paths(l, c);
+		buf_reset(reason);
+		(void)nanosleep(&wait, NULL);
+	}
 	if (r < 0)
 		lock_release(l);
 	return r;

@@ -37,9 +37,10 @@ void lock_init(struct lock *l);
 
 /*
  * Make the folders that are missing and take the locks; the socket's not if it
- * is passed in by a service manager, which made it.  On error nothing is held,
- * and why is appended to reason: -EEXIST when another daemon has one, or the
- * -errno of what failed.
+ * is passed in by a service manager, which made it.  What is left of a daemon
+ * that was killed is given a few seconds to go.  On error nothing is held, and
+ * why is put into reason: -EEXIST when another daemon has one, or the -errno of
+ * what failed.
  */
 int lock_take(struct lock *l, const struct config *c, bool socket_passed,
     struct buf *reason);

@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "ipc/log.h"
@@ -46,6 +47,20 @@ take_drained(struct supervisor *sv, json_t *msg)
 {
 	(void)msg;
 	sv->drained = true;
+}
+
+/* At the start that is the end; later it may be mended meanwhile. */
+static void
+take_store_failed(struct supervisor *sv, json_t *msg)
+{
+	json_t *status = json_object_get(msg, "status");
+
+	if (sv->phase != SUPERVISOR_STARTING)
+		return;
+	sv->exit_status = json_is_integer(status)
+			      ? (int)json_integer_value(status)
+			      : EX_IOERR;
+	supervisor_stop(sv, SUPERVISOR_QUICK, text_of(msg, "why"));
 }
 
 static void
@@ -115,6 +130,7 @@ static const struct {
     {"ready", take_ready, NULL},
     {"stop", take_stop, NULL},
     {"drained", take_drained, NULL},
+    {"store.failed", take_store_failed, NULL},
     {"settings.applied", take_applied, NULL},
     {"upgrade.failed", take_upgrade_failed, NULL},
     {"ask", answer_take, NULL},

@@ -16,7 +16,7 @@ def daemon(daemons, handlers):
     return daemons.start(
         f'pool "default" {{ processes = 1 threads = 4 '
         f'modules = {{"{handlers}"}} }}\n',
-        top="debug_handlers = yes",
+        top='debug_handlers = yes\ncancel_grace = "300ms"\n',
     )
 
 

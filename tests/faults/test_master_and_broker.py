@@ -93,13 +93,17 @@ def test_task_ids_go_on_after_a_new_broker(daemons):
 def test_workers_of_a_dead_broker_are_replaced(daemons, handlers, gate):
     daemon = daemons.start(f'pool "default" {{ modules = {{"{handlers}"}} }}')
     with daemon.client() as client:
-        client.wait_running(client.submit("gate", gate.args))
+        ident = client.submit("gate", gate.args)
+        client.wait_running(ident)
     pids = daemon.worker_pids()
     broker = daemon.broker_pid()
     os.kill(broker, signal.SIGKILL)
-    reconnect(daemon, broker).close()
-    daemon.wait_workers(len(pids), other_than=pids)
-    wait_until(lambda: not any(map(is_alive, pids)), "the old ones are gone")
+    with reconnect(daemon, broker) as client:
+        daemon.wait_workers(len(pids), other_than=pids)
+        wait_until(lambda: not any(map(is_alive, pids)), "the old ones are gone")
+        gate.open()
+        (task,) = client.wait(ident)
+    assert (task["run"], task["attempt"], task["recoveries"]) == (2, 1, 1)
 
 
 def test_stop_after_the_broker_was_killed(daemons):
@@ -125,9 +129,9 @@ def test_nothing_outlives_a_killed_master(daemons, handlers, gate, busy):
     if busy:
         with daemon.client() as client:
             ids = [
-                client.submit("deaf", gate.args),
-                client.submit("sleeper"),
-                client.submit("sleep", {"seconds": 1000}),
+                client.submit("deaf", gate.args, durable=False),
+                client.submit("sleeper", durable=False),
+                client.submit("sleep", {"seconds": 1000}, durable=False),
             ]
             client.wait_running(*ids)
     start = time.monotonic()

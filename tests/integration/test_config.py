@@ -77,6 +77,17 @@ BAD = [
     ("max_clients = 0\n", [3]),
     ('socket_mode = "0999"\n', [3]),
     ('drain = "some"\n', [3]),
+    ('sync = "sometimes"\n', [3]),
+    ('when_full = "panic"\n', [3]),
+    ('priority_age = "old"\n', [3]),
+    ('max_store = "-1"\n', [3]),
+    ('min_free = "half"\n', [3]),
+    ('cancel_grace = "10"\n', [3]),
+    ('queue "default" {\n    rate = "10"\n}\n', [4]),
+    ('queue "default" {\n    rate = "10/d"\n}\n', [4]),
+    ('queue "default" {\n    rate = "1000001/s"\n}\n', [4]),
+    ('queue "default" {\n    max_running = -1\n}\n', [4]),
+    ('queue "default" {\n    durable = "mostly"\n}\n', [4]),
     ('colour = "red"\n', [3]),
     ("max_clients = \n", [3, 4]),
     ('log_level = "info\n', [3, 4]),
@@ -242,6 +253,12 @@ EVERYTHING = """
 socket_mode = "0600"
 graceful_timeout = "1500ms"
 drain = "all"
+sync = "normal"
+priority_age = "7m"
+cancel_grace = "11s"
+max_store = "12G"
+min_free = "13M"
+when_full = "hold"
 max_message = "65537"
 max_clients = 11
 max_queued = 12345
@@ -267,7 +284,10 @@ pool "b" {
     max_tasks = 10
 }
 pool "a" { processes = "auto" }
-queue "mail" { priority = 5 retries = 1 timeout = "2m" }
+queue "mail" {
+    priority = 5 retries = 1 timeout = "2m"
+    durable = no max_running = 14 rate = "15/h"
+}
 """
 
 
@@ -287,6 +307,26 @@ def test_printed_configuration_has_every_value(folder):
     done = run_gangerd("-T", "-c", write(folder, EVERYTHING))
     for value in ["1500ms", "65537", "12345", "0600", "mail:3", "{args.in}"]:
         assert value in done.stdout, value
+    for line in [
+        'sync = "normal"',
+        'priority_age = "7m"',
+        'cancel_grace = "11s"',
+        'max_store = "12G"',
+        'min_free = "13M"',
+        'when_full = "hold"',
+        "durable = no",
+        "max_running = 14",
+        'rate = "15/h"',
+    ]:
+        assert line in done.stdout, line
+
+
+def test_rate_that_is_none_is_told_how_it_is_written(folder):
+    done = check(folder, 'queue "default" { rate = "5/day" }\n')
+    assert (
+        'rate: "5/day" is not a rate like "10/s", "5/m", "100/h"'
+        in done.stderr
+    )
 
 
 def test_nothing_is_printed_of_a_mistaken_configuration(folder):

@@ -40,9 +40,9 @@ def reload(daemon):
     daemon.wait_log(RELOADED, since=since)
 
 
-def behind_gates(client, gate, count):
+def behind_gates(client, gate, count, **params):
     """Tasks that wait behind a gate, one for each thread."""
-    return [client.submit("gate", gate.args) for _ in range(count)]
+    return [client.submit("gate", gate.args, **params) for _ in range(count)]
 
 
 # With the load
@@ -220,7 +220,7 @@ def test_size_survives_the_broker_and_its_load_does_not(
 ):
     daemon = daemons.start(pool(handlers, 1, 4, "2s"))
     with daemon.client() as client:
-        ids = behind_gates(client, gate, 9)
+        ids = behind_gates(client, gate, 9, durable=False)
         client.wait_running(*ids[:4])
     broker = daemon.broker_pid()
     old = daemon.wait_workers(4)

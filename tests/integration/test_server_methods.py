@@ -70,13 +70,17 @@ def test_server_info(shared, client):
         *("uptime_ms", "socket", "state", "store", "limits"),
     }
     assert (info["name"], info["protocol"]) == ("ganger", 1)
-    assert (info["state"], info["store"]) == ("running", "memory")
+    assert (info["state"], info["store"]) == ("running", "sqlite")
+    path = shared.dir / "state" / "tasks.db"
+    assert info["store_state"] == {"state": "ok", "path": str(path)}
     assert info["socket"] == str(shared.socket)
     assert info["limits"] == {
         "max_message": 1 << 20,
         "max_clients": 10000,
         "max_queued": 10000000,
         "max_bytes": 1 << 30,
+        "max_store": 0,
+        "min_free": 64 << 20,
     }
     assert TIME.fullmatch(info["started_at"])
 

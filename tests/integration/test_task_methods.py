@@ -16,6 +16,16 @@ TASK = {
 LATER = 3600 * 1000
 
 
+def at(task):
+    """When a task was submitted, in milliseconds."""
+    time = task["submitted_at"].replace("Z", "+00:00")
+    return round(datetime.datetime.fromisoformat(time).timestamp() * 1000)
+
+
+def milliseconds():
+    return int(datetime.datetime.now().timestamp() * 1000)
+
+
 def assert_times_in_order(task, *names):
     times = [task[name] for name in names]
     for time in times:
@@ -288,6 +298,41 @@ def test_list_can_be_filtered(client):
     assert client.rpc("task.list", {"name": "sort"})["tasks"] == []
 
 
+def test_list_goes_by_the_time_of_the_submit(client):
+    ids = []
+    for i in range(3):
+        ids.append(client.call("echo", i, durable=i == 1)["id"])
+        wait_until(
+            lambda: milliseconds() > at(client.task(ids[-1])),
+            "the next one is later",
+        )
+    times = [client.task(ident)["submitted_at"] for ident in ids]
+
+    def listed(**params):
+        page = client.rpc("task.list", {"name": "echo", "limit": 3, **params})
+        return [task["id"] for task in page["tasks"] if task["id"] in ids]
+
+    assert listed(since=times[1]) == [ids[2], ids[1]]
+    assert listed(until=times[2]) == [ids[1], ids[0]]
+    assert listed(since=times[1], until=times[2]) == [ids[1]]
+    assert listed(since=times[2], until=times[1]) == []
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_list_tells_how_a_running_task_is_now(shared, durable):
+    with shared.client() as client:
+        ident = client.submit("sleep", {"ms": 60000}, durable=durable)
+        client.wait_running(ident)
+        page = client.rpc("task.list", {"state": "running"})
+        (task,) = [task for task in page["tasks"] if task["id"] == ident]
+        assert (task["run"], task["attempt"]) == (1, 1)
+        assert task["worker"]
+        page = client.rpc("task.list", {"state": "ready"})
+        assert ident not in [task["id"] for task in page["tasks"]]
+        client.rpc("task.cancel", {"id": ident})
+        assert client.wait(ident)[0]["state"] == "cancelled"
+
+
 @pytest.mark.parametrize(
     "params, wrong",
     [
@@ -298,6 +343,8 @@ def test_list_can_be_filtered(client):
         ({"limit": "all"}, "limit"),
         ({"cursor": 1}, "cursor"),
         ({"cursor": "no cursor of ours"}, "cursor"),
+        ({"since": "yesterday"}, "since"),
+        ({"until": -1}, "until"),
         ({"colour": "red"}, "colour"),
     ],
 )
@@ -385,6 +432,7 @@ def test_cancelled_task_never_runs(client):
     ident = client.submit("echo", delay_ms=LATER)
     assert client.rpc("task.cancel", {"ids": [ident]}) == {
         "count": 1,
+        "cancelling": 0,
         "skipped": [],
     }
     (task,) = client.wait(ident)
@@ -415,6 +463,74 @@ def test_cancel_of_an_unknown_task_cancels_nothing(client):
     assert error.data["id"] == 10**9
     assert client.task(waiting)["state"] == "scheduled"
     client.rpc("task.cancel", {"id": waiting})
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_running_task_is_told_to_end(client, durable):
+    ident = client.submit("sleep", {"ms": 60000}, durable=durable)
+    client.wait_running(ident)
+    assert client.rpc("task.cancel", {"id": ident}) == {
+        "count": 0,
+        "cancelling": 1,
+        "skipped": [],
+    }
+    (task,) = client.wait(ident)
+    assert task["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("method", ["task.cancel", "task.retry", "task.delete"])
+@pytest.mark.parametrize(
+    "params, wrong",
+    [
+        ({}, "ids"),
+        ({"ids": []}, "ids"),
+        ({"ids": [0]}, "ids"),
+        ({"id": "1"}, "id"),
+        ({"id": 1, "ids": [1]}, "ids"),
+        ({"id": 1, "filter": {"state": "failed"}}, "ids"),
+        ({"filter": "failed"}, "filter"),
+        ({"filter": {"state": "happy"}}, "state"),
+        ({"filter": {"state": 1}}, "state"),
+        ({"filter": {"state": "succeeded", "since": "now"}}, "since"),
+        ({"filter": {"colour": "red"}}, "colour"),
+        ({"id": 1, "colour": "red"}, "colour"),
+    ],
+)
+def test_change_names_the_wrong_parameter(client, method, params, wrong):
+    error = client.error(method, params)
+    assert (error.code, error.data["param"]) == (-32602, wrong)
+    assert wrong in error.message or "filter" in error.message
+
+
+@pytest.mark.parametrize(
+    "method, filter",
+    [
+        ("task.cancel", {}),
+        ("task.cancel", {"since": 1}),
+        ("task.delete", {}),
+        ("task.delete", {"until": 1}),
+        ("task.cancel", {"state": "failed"}),
+        ("task.retry", {"state": "ready"}),
+        ("task.retry", {"state": "succeeded"}),
+        ("task.delete", {"state": "running"}),
+    ],
+)
+def test_filter_that_means_too_much_is_refused(client, method, filter):
+    error = client.error(method, {"filter": filter})
+    assert error.code == -32602
+    assert error.data["param"] in ("filter", "state")
+
+
+@pytest.mark.parametrize("method", ["task.cancel", "task.retry", "task.delete"])
+@pytest.mark.parametrize("filter", [{"queue": "nowhere"}, {"name": "nobody"}])
+def test_filter_of_an_unknown_name(client, method, filter):
+    error = client.error(method, {"filter": filter})
+    assert error.code == -32017
+
+
+def test_force_is_for_cancel_only(client):
+    error = client.error("task.retry", {"id": 1, "force": True})
+    assert (error.code, error.data["param"]) == (-32602, "force")
 
 
 def test_cancel_ends_the_waits(client):

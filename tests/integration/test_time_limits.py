@@ -124,6 +124,32 @@ def test_the_hard_limit_ends_who_does_not_listen(limited, gate):
     limited.wait_workers(1, pool="free")
 
 
+def test_siblings_of_one_over_its_hard_limit_may_end(daemons, handlers, gates):
+    """Until they have its process lives on, and another one takes the work."""
+    daemon = daemons.start(
+        f'pool "default" {{ processes = 1 threads = 4 '
+        f'modules = {{"{handlers}"}} }}\n',
+        top='cancel_grace = "1h"\n',
+    )
+    pids = daemon.worker_pids()
+    gate = gates()
+    with daemon.client() as client:
+        sibling = client.submit("gate", gate.args, retries=0)
+        client.wait_running(sibling)
+        never = {"path": gate.args["path"] + "-never"}
+        late = client.submit("deaf", never, timeout_ms=200, retries=0)
+        daemon.wait_log(f"task {late} .* is over its time limit")
+        assert client.call("whoami")["result"]["pid"] not in pids
+        assert client.task(late)["state"] == "running"
+        gate.open()
+        (task,) = client.wait(sibling)
+        assert (task["state"], task["run"]) == ("succeeded", 1)
+        assert task["result"]["pid"] in pids
+        (task,) = client.wait(late)
+        assert (task["state"], task["error"]["code"]) == ("failed", -32018)
+        assert client.call("whoami")["result"]["pid"] not in pids
+
+
 def test_new_limits_hold_after_a_reload(daemons, handlers, gate):
     def pool(soft):
         return (

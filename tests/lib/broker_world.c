@@ -25,6 +25,7 @@
 #include "master/broker/reconfigure.h"
 #include "master/broker/result.h"
 #include "master/broker/roster.h"
+#include "master/broker/storage.h"
 #include "master/broker/store_memory.h"
 #include "master/broker/tidy.h"
 
@@ -49,11 +50,42 @@ result_ended(struct broker *b, struct task *t)
 	    task_state_name(t->state));
 }
 
+bool
+result_spill(struct broker *b, struct task *t)
+{
+	(void)b;
+	(void)t;
+	return true;
+}
+
+void
+result_adopt(struct broker *b, struct task *t)
+{
+	(void)b;
+	(void)t;
+}
+
+void
+result_refuse_task(struct broker *b, struct task *t, int err)
+{
+	(void)b;
+	(void)t;
+	(void)err;
+}
+
+int64_t
+broker_steady_now(const struct broker *b)
+{
+	(void)b;
+	return mono_now().ns / 1000000;
+}
+
 static void
 on_turn(void *arg)
 {
 	struct broker *b = arg;
 
+	mailbox_tidy(b);
 	dispatch_run(b);
 	store_flush(b->store);
 	life_arm(b);
@@ -119,11 +151,14 @@ world_init(struct world *w, const char *settings)
 	listener_init(&b->listener, b);
 	life_set_up(b);
 	load_init(b);
+	throttle_init(&b->throttle, b->loop);
 	catalog_init(&b->catalog);
 	s = load_settings(settings);
 	s->shared = &w->shared;
+	window_init(b);
 	assert_int_equal(reconfigure(b, s, why), 0);
-	assert_int_equal(store_memory_new(b->loop, &limits, &b->store), 0);
+	assert_int_equal(storage_init(b), 0);
+	store_memory_set_limits(storage_memory(b), &limits);
 	assert_int_equal(peer_group_init(&b->group, b->loop, on_turn, b), 0);
 	world_turns(w);
 }
@@ -141,11 +176,16 @@ world_done(struct world *w)
 	ctl_done(&w->master);
 	ev_timer_stop(b->loop, &b->timer);
 	load_done(b);
+	throttle_done(&b->throttle);
+	holdback_done(b);
 	while ((t = RB_ROOT(&b->tasks)) != NULL) {
 		RB_REMOVE(task_tree, &b->tasks, t);
 		task_unref(t);
 	}
 	store_free(b->store);
+	window_done(b);
+	mailbox_done_all(b);
+	unique_done_all(b);
 	for (i = 0; i < b->n_all_crews; i++)
 		crew_free(b->crews[i]);
 	free(b->crews);

@@ -27,6 +27,9 @@ GANGER = BUILD / "ganger"
 SCALE = float(os.environ.get("GANGER_TEST_SCALE", "1"))
 LIMIT = 30 / min(SCALE, 1)
 
+# The long run: hundreds of rounds and millions of tasks, by the hour.
+LONG = bool(os.environ.get("GANGER_TEST_LONG"))
+
 # The programs were built with a sanitizer, which needs memory of its own.
 SANITIZED = bool(os.environ.get("GANGER_TEST_SANITIZED"))
 
@@ -436,6 +439,19 @@ class Daemon:
 
     def broker_pid(self):
         return self.rpc("server.info")["broker_pid"]
+
+    def kill_broker(self):
+        """Kill it, and wait for the next one."""
+        old = self.broker_pid()
+        os.kill(old, signal.SIGKILL)
+
+        def look():
+            try:
+                return self.broker_pid() != old
+            except (OSError, EOFError):
+                return False
+
+        wait_until(look, "a new broker serves")
 
     def pids(self):
         return session_pids(self.pid)

@@ -61,6 +61,23 @@ run_deaf(struct ganger_task *task, json_t *args)
 	return run_whoami(task, args);
 }
 
+/* {path}: the same, once it is told that it has begun. */
+static json_t *
+run_stuck(struct ganger_task *task, json_t *args)
+{
+	ganger_progress(task, 1, 1, "begun");
+	return run_deaf(task, args);
+}
+
+/* {path}: likewise, and then put the task aside for a moment. */
+static json_t *
+run_put_aside(struct ganger_task *task, json_t *args)
+{
+	json_decref(run_stuck(task, args));
+	ganger_snooze(task, 1);
+	return NULL;
+}
+
 /* {path, text, ms}: add a line to a file, after a while. */
 static json_t *
 run_note(struct ganger_task *task, json_t *args)
@@ -157,6 +174,15 @@ run_big(struct ganger_task *task, json_t *args)
 	value = json_string(text);
 	free(text);
 	return value;
+}
+
+/* {cause, path, text}: abort while the cause is there; else add a line. */
+static json_t *
+run_shaky(struct ganger_task *task, json_t *args)
+{
+	if (access(text_of(args, "cause"), F_OK) == 0)
+		abort();
+	return run_note(task, args);
 }
 
 /* {path}: die by SIGKILL, once: the path is where that is remembered. */
@@ -323,6 +349,8 @@ static const struct ganger_handler handlers[] = {
     {"whoami", run_whoami},
     {"gate", run_gate},
     {"deaf", run_deaf},
+    {"stuck", run_stuck},
+    {"put_aside", run_put_aside},
     {"note", run_note},
     {"progress", run_progress},
     {"flaky", run_flaky},
@@ -330,6 +358,7 @@ static const struct ganger_handler handlers[] = {
     {"nothing", run_nothing},
     {"log", run_log},
     {"big", run_big},
+    {"shaky", run_shaky},
     {"die_once", run_die_once},
     {"blurt", run_blurt},
     {"stubborn", run_stubborn},

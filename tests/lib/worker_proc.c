@@ -279,6 +279,19 @@ worker_proc_expect_snooze(struct worker_proc *w, int id, int delay_ms)
 }
 
 void
+worker_proc_expect_cut(struct worker_proc *w, int id)
+{
+	json_t *params, *want;
+
+	params = worker_proc_note(w, "task.snooze");
+	want = json_pack(
+	    "{s:i,s:i,s:i,s:b}", "id", id, "run", 1, "delay_ms", 0, "cut", 1);
+	assert_true(json_equal(params, want));
+	json_decref(want);
+	json_decref(params);
+}
+
+void
 worker_proc_expect_eof(struct worker_proc *w)
 {
 	while (read_more(w))

@@ -68,6 +68,9 @@ void worker_proc_expect_error(struct worker_proc *w, int id, int code);
 /* The next message must put run 1 of task id aside. */
 void worker_proc_expect_snooze(struct worker_proc *w, int id, int delay_ms);
 
+/* The same, for it had begun when the worker was told to end. */
+void worker_proc_expect_cut(struct worker_proc *w, int id);
+
 /* Wait until the worker has closed the channel; no message may come. */
 void worker_proc_expect_eof(struct worker_proc *w);
 

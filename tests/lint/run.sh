@@ -26,7 +26,8 @@ analyze() {
 	out=$(mktemp) status=0
 	# shellcheck disable=SC2086
 	printf '%s\n' $sources | xargs -P "$(nproc)" -n 4 clang --analyze \
-		--analyzer-output text $CPPFLAGS >"$out" 2>&1 || status=1
+		--analyzer-output text $CPPFLAGS \
+		-include "$here/analyze.h" >"$out" 2>&1 || status=1
 	if grep -qE 'warning:|error:' "$out"; then
 		cat "$out"
 		status=1

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* LINK: master/broker/catalog.c master/broker/settings.c master/broker/ready.c
- *	master/broker/task.c master/broker/delay.c ipc/clock.c ipc/buf.c
- *	ipc/json.c */
+/* LINK: master/broker/catalog.c master/broker/settings.c master/broker/rate.c
+ *	master/broker/ready.c master/broker/task.c master/broker/delay.c
+ *ipc/clock.c ipc/buf.c ipc/json.c */
 /*
  * test_catalog.c - who may run what, and what comes next in a queue
  *
@@ -28,6 +28,8 @@ static const char text[] =
     "{\"name\":\"b\",\"names\":[\"echo\",\"send\"],"
     "\"commands\":[\"send\"]}]}";
 
+static const struct mono now = {.ns = 1000000000};
+
 struct fixture {
 	struct catalog catalog;
 	struct broker_settings *settings;
@@ -43,7 +45,7 @@ load(struct catalog *c, struct broker_settings **settings, const char *json)
 	assert_int_equal(settings_load(json, strlen(json), &s, why), 0);
 	assert_int_equal(catalog_stage(c, s, &st), 0);
 	catalog_clear_next(c, &st);
-	catalog_commit_stage(c, &st, s);
+	catalog_commit_stage(c, &st, s, now);
 	settings_unref(*settings);
 	*settings = s;
 }
@@ -335,6 +337,73 @@ catalog_unstage_leaves_all_as_it_was(void **state)
 	assert_non_null(catalog_find_queue(c, "mail"));
 }
 
+static void
+queue_is_closed_while_paused_or_at_its_limit(void **state)
+{
+	struct fixture *f = *state;
+	struct queue *mail;
+
+	load(&f->catalog, &f->settings,
+	    "{\"queues\":[{\"name\":\"mail\",\"max_running\":2}]}");
+	mail = catalog_find_queue(&f->catalog, "mail");
+	mail->count.running = 1;
+	assert_true(queue_is_open(mail));
+	mail->paused = true;
+	assert_false(queue_is_open(mail));
+	mail->paused = false;
+	mail->count.running = 2;
+	assert_false(queue_is_open(mail));
+	/* A reload changes it at once; without a limit it is always open. */
+	load(&f->catalog, &f->settings,
+	    "{\"queues\":[{\"name\":\"mail\",\"max_running\":3}]}");
+	assert_true(queue_is_open(mail));
+	load(&f->catalog, &f->settings, "{\"queues\":[{\"name\":\"mail\"}]}");
+	mail->count.running = 1000000;
+	assert_true(queue_is_open(mail));
+}
+
+static void
+queue_rate_follows_the_settings(void **state)
+{
+	struct fixture *f = *state;
+	struct queue *mail;
+
+	load(&f->catalog, &f->settings,
+	    "{\"queues\":[{\"name\":\"mail\",\"rate_count\":1,"
+	    "\"rate_ms\":60000}]}");
+	mail = catalog_find_queue(&f->catalog, "mail");
+	rate_take(&mail->rate, now);
+	assert_false(rate_take_ok(&mail->rate, now));
+	/* One that leaves the settings keeps its limit. */
+	load(&f->catalog, &f->settings, "{}");
+	assert_false(rate_take_ok(&mail->rate, now));
+	load(&f->catalog, &f->settings, "{\"queues\":[{\"name\":\"mail\"}]}");
+	assert_true(rate_take_ok(&mail->rate, now));
+}
+
+static void
+queue_peek_lets_tasks_age_across_lanes(void **state)
+{
+	struct fixture *f = *state;
+	struct task *old, *urgent;
+	struct queue *mail;
+
+	mail = catalog_find_queue(&f->catalog, "mail");
+	old = enter(&f->catalog, "mail", "sort", 0);
+	urgent = enter(&f->catalog, "mail", "echo", 9);
+	old->ready_at.ns = 0;
+	urgent->ready_at.ns = 9 * INT64_C(1000000000);
+	assert_ptr_equal(queue_peek(mail, 0), urgent);
+	/* Nine seconds are nine priorities, and then who came first. */
+	mail->age_ms = 1000;
+	assert_ptr_equal(queue_peek(mail, 0), urgent);
+	urgent->ready_at.ns++;
+	assert_ptr_equal(queue_peek(mail, 0), old);
+	leave(old);
+	assert_ptr_equal(queue_peek(mail, 0), urgent);
+	leave(urgent);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -346,6 +415,9 @@ main(void)
 	    TEST(catalog_refuses_a_name_that_no_pool_runs_from_the_queue),
 	    TEST(queue_peek_passes_over_what_a_shift_does_not_know),
 	    TEST(queue_peek_keeps_the_order_across_lanes),
+	    TEST(queue_peek_lets_tasks_age_across_lanes),
+	    TEST(queue_is_closed_while_paused_or_at_its_limit),
+	    TEST(queue_rate_follows_the_settings),
 	    TEST(catalog_commit_lanes_keeps_the_order),
 	    TEST(catalog_leaves_to_the_old_only_what_nobody_else_can_run),
 	    TEST(catalog_keeps_what_nobody_can_run_until_somebody_can),

@@ -142,6 +142,12 @@ no_file_gives_all_defaults(void **state)
 	assert_int_equal(c->result_ttl_ms, 3600000);
 	assert_int_equal(c->failed_ttl_ms, 604800000);
 	assert_int_equal(c->max_finished, 67108864);
+	assert_int_equal(c->sync, CONFIG_SYNC_FULL);
+	assert_int_equal(c->priority_age_ms, 0);
+	assert_int_equal(c->cancel_grace_ms, 10000);
+	assert_int_equal(c->max_store, 0);
+	assert_int_equal(c->min_free, 67108864);
+	assert_int_equal(c->when_full, CONFIG_FULL_REFUSE);
 	assert_false(c->debug_handlers);
 	assert_int_equal(c->access[CONFIG_SUBMIT].n, 1);
 	assert_int_equal(c->access[CONFIG_SUBMIT].list[0].kind, CONFIG_WHO_ALL);
@@ -161,6 +167,10 @@ no_file_gives_all_defaults(void **state)
 	assert_string_equal(c->queues[0].name, "default");
 	assert_int_equal(c->queues[0].priority, 5);
 	assert_int_equal(c->queues[0].retries, 3);
+	assert_true(c->queues[0].durable);
+	assert_int_equal(c->queues[0].max_running, 0);
+	assert_int_equal(c->queues[0].rate.count, 0);
+	assert_int_equal(c->queues[0].rate.per_ms, 1000);
 	config_free(&c);
 	assert_null(c);
 	config_free(&c);
@@ -179,6 +189,8 @@ top_level_keys_are_read(void **state)
 		 "graceful_timeout = \"250ms\" drain = all user = root\n"
 		 "max_message = 64K max_clients = 7 max_queued = 8\n"
 		 "result_ttl = 0 failed_ttl = 2d max_finished = 1M\n"
+		 "sync = normal priority_age = 5m cancel_grace = 0\n"
+		 "max_store = 10G min_free = 0 when_full = hold\n"
 		 "debug_handlers = yes\n"
 		 "access { submit = {root, 12345, \"@root\"} observe = {}\n"
 		 "  admin = {\"*\"} }\n");
@@ -201,6 +213,12 @@ top_level_keys_are_read(void **state)
 	assert_int_equal(c->result_ttl_ms, 0);
 	assert_int_equal(c->failed_ttl_ms, 172800000);
 	assert_int_equal(c->max_finished, 1048576);
+	assert_int_equal(c->sync, CONFIG_SYNC_NORMAL);
+	assert_int_equal(c->priority_age_ms, 300000);
+	assert_int_equal(c->cancel_grace_ms, 0);
+	assert_int_equal(c->max_store, UINT64_C(10) << 30);
+	assert_int_equal(c->min_free, 0);
+	assert_int_equal(c->when_full, CONFIG_FULL_HOLD);
 	assert_true(c->debug_handlers);
 	assert_int_equal(c->access[CONFIG_SUBMIT].n, 3);
 	assert_int_equal(
@@ -223,7 +241,8 @@ pools_and_queues_keep_their_order(void **state)
 
 	(void)state;
 	c = load("queue mail { priority = 9 retries = 0 timeout = 5s\n"
-		 "  max_queued = 100 }\n"
+		 "  max_queued = 100 durable = no max_running = 3\n"
+		 "  rate = 5/m }\n"
 		 "pool b { processes = 2 threads = 1 order = strict\n"
 		 "  queues = {\"new:3\", mail} }\n"
 		 "pool a { queues = {\"mail:7\", other} }\n"
@@ -239,6 +258,10 @@ pools_and_queues_keep_their_order(void **state)
 	assert_int_equal(c->queues[0].retries, 0);
 	assert_int_equal(c->queues[0].timeout_ms, 5000);
 	assert_int_equal(c->queues[0].max_queued, 100);
+	assert_false(c->queues[0].durable);
+	assert_int_equal(c->queues[0].max_running, 3);
+	assert_int_equal(c->queues[0].rate.count, 5);
+	assert_int_equal(c->queues[0].rate.per_ms, 60000);
 	assert_int_equal(c->queues[2].priority, 5);
 	p = &c->pools[0];
 	assert_int_equal(p->processes, 2);

@@ -110,6 +110,10 @@ changes_of_top_keys_are_told(void **state)
 	    "graceful_timeout 30s" ARROW "1m\n",
 	    "r");
 	expect("", "max_queued = 5", "max_queued 10000000" ARROW "5\n", "s");
+	expect("sync = full", "sync = normal priority_age = 1h min_free = 1G",
+	    "sync full" ARROW "normal\npriority_age 0" ARROW
+	    "1h\nmin_free 64M" ARROW "1G\n",
+	    "s");
 	expect("", "access { admin = {root} }", "access admin changed\n", "s");
 	expect("access { admin = {root} }", "access { admin = {0} }",
 	    "access admin changed\n", "s");

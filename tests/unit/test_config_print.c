@@ -133,7 +133,9 @@ limits_and_bounds_are_read_back_the_same(void **state)
 
 	(void)state;
 	c = load(
-	    "reload_timeout = 5m queue q { soft_timeout = 250ms }\n"
+	    "reload_timeout = 5m queue q { soft_timeout = 250ms rate = 100/h "
+	    "}\n"
+	    "sync = normal max_store = 3T when_full = hold\n"
 	    "pool a { min_processes = 2 max_processes = 5 umask = 000 }\n"
 	    "pool b { max_processes = 3 queues = {q} cpus = \"0,0\"\n"
 	    "  max_memory = 1025K heartbeat_timeout = 0 soft_timeout = 1s\n"

@@ -66,6 +66,60 @@ what_is_no_duration_is_refused(void **state)
 }
 
 static void
+rates_are_counts_in_a_unit(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t count;
+		int64_t per_ms;
+		const char *printed;
+	} good[] = {
+	    {"10/s", 10, 1000, "10/s"},
+	    {"5/m", 5, 60000, "5/m"},
+	    {"100/h", 100, 3600000, "100/h"},
+	    {"0/s", 0, 1000, "0/s"},
+	    {"0/h", 0, 1000, "0/s"},
+	    {"1000/s", 1000, 1000, "1000/s"},
+	};
+	char text[VALUE_TEXT_SIZE];
+	uint64_t count;
+	int64_t per_ms;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(
+		    value_parse_rate(good[i].text, 1000, &count, &per_ms), 0);
+		assert_int_equal(count, good[i].count);
+		assert_int_equal(per_ms, good[i].per_ms);
+		value_format_rate(count, per_ms, text);
+		assert_string_equal(text, good[i].printed);
+	}
+}
+
+static void
+what_is_no_rate_is_refused(void **state)
+{
+	static const char *const bad[] = {"", "10", "/s", "10/", "10/ms",
+	    "10/d", "10 /s", "-1/s", "1.5/s", "10/s ", "10/sec", "s", "0"};
+	uint64_t count = 77;
+	int64_t per_ms = 77;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(
+		    value_parse_rate(bad[i], 1000, &count, &per_ms), -EINVAL);
+	assert_int_equal(
+	    value_parse_rate("1001/s", 1000, &count, &per_ms), -ERANGE);
+	assert_int_equal(
+	    value_parse_rate("99999999999999999999/s", 1000, &count, &per_ms),
+	    -ERANGE);
+	assert_int_equal(count, 77);
+	assert_int_equal(per_ms, 77);
+}
+
+static void
 sizes_are_powers_of_1024(void **state)
 {
 	uint64_t v = 0;
@@ -281,6 +335,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(durations_have_units),
 	    cmocka_unit_test(what_is_no_duration_is_refused),
+	    cmocka_unit_test(rates_are_counts_in_a_unit),
+	    cmocka_unit_test(what_is_no_rate_is_refused),
 	    cmocka_unit_test(sizes_are_powers_of_1024),
 	    cmocka_unit_test(sizes_out_of_bounds_are_refused),
 	    cmocka_unit_test(what_is_written_is_read_back),

@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* LINK: tests/lib/broker_world.c master/broker/reconfigure.c
- *	master/broker/relane.c master/broker/tidy.c master/broker/load.c
- *	master/broker/settings.c master/broker/skills.c master/broker/catalog.c
- *	master/broker/crew.c master/broker/shift.c master/broker/chan.c
- *	master/broker/roster.c master/broker/dispatch.c master/broker/life.c
- *	master/broker/listener.c master/broker/access.c
- *	master/broker/store_memory.c master/broker/ready.c master/broker/task.c
- *	master/broker/delay.c ipc/ctl.c ipc/fdpass.c ipc/peer.c ipc/line.c
- *	ipc/buf.c ipc/json.c ipc/rpc.c ipc/clock.c ipc/log.c ipc/log_line.c
- *	ipc/log_repeat.c ipc/log_sink.c ipc/sock.c */
+/* LINK: tests/lib/broker_world.c ipc/ctl.c ipc/fdpass.c ipc/peer.c
+ *	ipc/line.c ipc/buf.c ipc/json.c ipc/rpc.c ipc/clock.c ipc/log.c
+ *	ipc/log_line.c ipc/log_repeat.c ipc/log_sink.c ipc/sock.c libbroker.a */
 /*
  * test_reconfigure.c - a reload moves every task and loses none
  *

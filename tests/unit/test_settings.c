@@ -18,6 +18,9 @@ static const char full[] =
     "\"max_queued\":1000,\"max_bytes\":2000,\"result_ttl_ms\":3,"
     "\"failed_ttl_ms\":4,\"max_finished\":5,\"started_at\":6,"
     "\"master_pid\":77,\"log_level\":\"debug\",\"log_format\":\"json\","
+    "\"store_path\":\"/s/tasks.db\",\"full_sync\":false,"
+    "\"priority_age_ms\":14,\"max_store\":15,\"min_free\":16,"
+    "\"hold_when_full\":true,\"cancel_grace_ms\":17,\"drain_all\":true,"
     "\"later\":[1],"
     "\"pools\":[{\"name\":\"p\",\"processes\":3,\"threads\":4,\"strict\":true,"
     "\"scales\":true,\"queues\":[{\"queue\":\"b\",\"weight\":5},"
@@ -25,7 +28,9 @@ static const char full[] =
     "\"timeout_ms\":8,\"soft_timeout_ms\":7,\"max_tasks\":9,"
     "\"max_tasks_jitter\":10,\"state\":\"flapping\"}],"
     "\"queues\":[{\"name\":\"a\"},{\"name\":\"b\",\"priority\":9,\"retries\":0,"
-    "\"timeout_ms\":11,\"soft_timeout_ms\":12,\"max_queued\":13}],"
+    "\"timeout_ms\":11,\"soft_timeout_ms\":12,\"max_queued\":13,"
+    "\"durable\":false,\"max_running\":18,\"rate_count\":19,"
+    "\"rate_ms\":60000}],"
     "\"access\":{\"submit\":[{\"anyone\":true}],"
     "\"admin\":[{\"uid\":0},{\"gid\":50}]}}";
 
@@ -59,6 +64,14 @@ settings_are_read(void **state)
 	assert_int_equal(s->master_pid, 77);
 	assert_int_equal(s->log_level, LOG_DEBUG);
 	assert_int_equal(s->log_format, LOG_JSON);
+	assert_string_equal(s->store_path, "/s/tasks.db");
+	assert_false(s->full_sync);
+	assert_int_equal(s->priority_age_ms, 14);
+	assert_int_equal(s->max_store, 15);
+	assert_int_equal(s->min_free, 16);
+	assert_true(s->hold_when_full);
+	assert_int_equal(s->cancel_grace_ms, 17);
+	assert_true(s->drain_all);
 	assert_int_equal(s->n_access[CLASS_SUBMIT], 1);
 	assert_true(s->access[CLASS_SUBMIT][0].anyone);
 	assert_int_equal(s->n_access[CLASS_OBSERVE], 0);
@@ -100,6 +113,13 @@ settings_have_pools_and_queues(void **state)
 	assert_int_equal(s->queues[1].retries, 0);
 	assert_int_equal(s->queues[1].soft_timeout_ms, 12);
 	assert_int_equal(s->queues[1].max_queued, 13);
+	assert_true(s->queues[0].durable);
+	assert_int_equal(s->queues[0].max_running, 0);
+	assert_int_equal(s->queues[0].rate_count, 0);
+	assert_false(s->queues[1].durable);
+	assert_int_equal(s->queues[1].max_running, 18);
+	assert_int_equal(s->queues[1].rate_count, 19);
+	assert_int_equal(s->queues[1].rate_ms, 60000);
 	settings_unref(s);
 }
 
@@ -114,6 +134,11 @@ settings_that_are_not_there_have_defaults(void **state)
 	assert_int_equal(s->max_message, 1048576);
 	assert_int_equal(s->log_level, LOG_INFO);
 	assert_string_equal(s->socket, "");
+	assert_null(s->store_path);
+	assert_true(s->full_sync);
+	assert_int_equal(s->min_free, 67108864);
+	assert_int_equal(s->cancel_grace_ms, 10000);
+	assert_false(s->drain_all);
 	settings_unref(s);
 	s = load("{\"pools\":[{\"name\":\"p\"}]}");
 	assert_int_equal(s->pools[0].threads, 1);

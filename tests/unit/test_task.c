@@ -75,6 +75,79 @@ task_goes_where_the_table_says_and_nowhere_else(void **state)
 	}
 }
 
+/* Which counts an event raises, wherever it can happen. */
+static void
+task_counts_what_has_happened_and_nothing_else(void **state)
+{
+	static const bool attempts[TASK_N_EVENTS] = {
+	    [TASK_EV_RETRY] = true,
+	    [TASK_EV_FAIL] = true,
+	    [TASK_EV_QUARANTINE] = true,
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N_ALLOWED; i++) {
+		enum task_event event = allowed[i].event;
+		bool anew = event == TASK_EV_REVIVE;
+		struct task *t = task_new(1);
+
+		assert_non_null(t);
+		t->state = allowed[i].from;
+		t->attempt = t->crashes = t->run = t->interrupted = 2;
+		t->recoveries = 2;
+		assert_int_equal(task_apply(t, event, 1000), 0);
+		assert_int_equal(t->attempt, anew ? 0 : 2 + attempts[event]);
+		assert_int_equal(t->crashes, anew ? 0 : 2);
+		assert_int_equal(t->run, 2 + (event == TASK_EV_START));
+		assert_int_equal(t->interrupted, 2);
+		assert_int_equal(
+		    t->started_at, event == TASK_EV_START ? 1000 : 0);
+		assert_int_equal(
+		    t->finished_at, task_state_is_final(t->state) ? 1000 : 0);
+		task_unref(t);
+	}
+}
+
+static void
+task_has_nothing_of_a_run_when_that_is_over(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N_ALLOWED; i++) {
+		struct task *t = task_new(1);
+
+		assert_non_null(t);
+		if (allowed[i].from != TASK_RUNNING) {
+			task_unref(t);
+			continue;
+		}
+		t->state = TASK_RUNNING;
+		t->timed_out = t->cancelling = t->outstayed = true;
+		t->unsent = true;
+		t->kill_at.ns = 7;
+		assert_int_equal(task_apply(t, allowed[i].event, 1000), 0);
+		assert_false(t->timed_out || t->cancelling || t->outstayed);
+		assert_false(t->unsent);
+		assert_int_equal(t->kill_at.ns, 0);
+		task_unref(t);
+	}
+}
+
+static void
+task_that_runs_at_most_once_has_no_attempts_left(void **state)
+{
+	struct task *t = task_new(1);
+
+	(void)state;
+	t->retries = 3;
+	assert_true(task_has_attempts_left(t));
+	t->at_most_once = true;
+	assert_false(task_has_attempts_left(t));
+	task_unref(t);
+}
+
 static void
 task_that_ended_never_succeeds_again(void **state)
 {
@@ -216,6 +289,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(task_goes_where_the_table_says_and_nowhere_else),
+	    cmocka_unit_test(task_counts_what_has_happened_and_nothing_else),
+	    cmocka_unit_test(task_has_nothing_of_a_run_when_that_is_over),
+	    cmocka_unit_test(task_that_runs_at_most_once_has_no_attempts_left),
 	    cmocka_unit_test(task_that_ended_never_succeeds_again),
 	    cmocka_unit_test(task_start_raises_run_and_not_attempt),
 	    cmocka_unit_test(task_failures_use_up_attempts),

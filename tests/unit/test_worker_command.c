@@ -465,6 +465,52 @@ a_cancel_kills_the_whole_group(void **state)
 	worker_proc_finish(&w);
 }
 
+/* Run a script with $1 as the FIFO, and cancel it once it holds that. */
+static int
+start_and_cancel(const char *script, int grace_ms)
+{
+	char *args;
+	int fd;
+
+	args = fifo_args();
+	start_one(SHELL(script, "sh", "{args.fifo}"), 0, args);
+	free(args);
+	fd = open_fifo();
+	worker_proc_send(&w,
+	    "{\"jsonrpc\":\"2.0\",\"method\":\"task.cancel\",\"params\":"
+	    "{\"id\":1,\"run\":1,\"grace_ms\":%d}}",
+	    grace_ms);
+	return fd;
+}
+
+static void
+a_cancel_leaves_time_to_end(void **state)
+{
+	int fd;
+
+	(void)state;
+	fd = start_and_cancel("trap 'echo 17; exit 0' TERM; exec 3>\"$1\"; "
+			      "while :; do sleep 0.01; done",
+	    WORKER_PROC_WAIT_MS);
+	worker_proc_expect_result(&w, 1, "17");
+	expect_all_dead(fd);
+	worker_proc_finish(&w);
+}
+
+static void
+a_cancelled_program_that_goes_on_is_killed(void **state)
+{
+	int fd;
+
+	(void)state;
+	fd = start_and_cancel("trap '' TERM; exec 3>\"$1\"; "
+			      "while :; do sleep 0.01; done",
+	    100);
+	expect_failure(0, true, "it: cancelled");
+	expect_all_dead(fd);
+	worker_proc_finish(&w);
+}
+
 static void
 the_end_of_the_channel_kills_the_whole_group(void **state)
 {
@@ -485,7 +531,7 @@ term_kills_the_whole_group_and_gives_the_task_back(void **state)
 	(void)state;
 	fd = start_hold(0);
 	kill(w.pid, SIGTERM);
-	worker_proc_expect_snooze(&w, 1, 0);
+	worker_proc_expect_cut(&w, 1);
 	expect_all_dead(fd);
 	worker_proc_expect_eof(&w);
 	assert_int_equal(worker_proc_wait(&w), 0);
@@ -580,6 +626,8 @@ main(void)
 	    TEST(a_time_limit_kills_the_whole_group),
 	    TEST(the_tasks_time_limit_holds_too),
 	    TEST(a_cancel_kills_the_whole_group),
+	    TEST(a_cancel_leaves_time_to_end),
+	    TEST(a_cancelled_program_that_goes_on_is_killed),
 	    TEST(the_end_of_the_channel_kills_the_whole_group),
 	    TEST(term_kills_the_whole_group_and_gives_the_task_back),
 	    TEST(children_left_behind_do_not_hold_the_task_up),

@@ -177,7 +177,8 @@ term_gives_running_and_waiting_tasks_back(void **state)
 	worker_proc_run(&w, 5, "nope", "null");
 	worker_proc_expect_error(&w, 5, RPC_NO_SUCH_NAME);
 	kill(w.pid, SIGTERM);
-	for (i = 1; i < 5; i++)
+	worker_proc_expect_cut(&w, 1);
+	for (i = 2; i < 5; i++)
 		worker_proc_expect_snooze(&w, i, 0);
 	worker_proc_expect_eof(&w);
 	assert_int_equal(worker_proc_wait(&w), 0);
@@ -206,7 +207,7 @@ a_cancelled_task_is_not_given_back_by_term(void **state)
 	worker_proc_run(&w, 3, "nope", "null");
 	worker_proc_expect_error(&w, 3, RPC_NO_SUCH_NAME);
 	kill(w.pid, SIGTERM);
-	worker_proc_expect_snooze(&w, 1, 0);
+	worker_proc_expect_cut(&w, 1);
 	worker_proc_expect_error(&w, 2, 0);
 	worker_proc_expect_eof(&w);
 	assert_int_equal(worker_proc_wait(&w), 0);

@@ -90,6 +90,14 @@ cancel_and_stop_are_read(void **state)
 	assert_int_equal(o.kind, ORDER_CANCEL);
 	assert_int_equal(o.id, 9);
 	assert_int_equal(o.run, 4);
+	assert_int_equal(o.grace_ms, 0);
+	rpc_text_done(&text);
+	assert_int_equal(
+	    read_order(HEAD "\"method\":\"task.cancel\",\"params\":{\"id\":9,"
+			    "\"run\":4,\"grace_ms\":700}}",
+		&o, &fault),
+	    0);
+	assert_int_equal(o.grace_ms, 700);
 	rpc_text_done(&text);
 	assert_int_equal(
 	    read_order(HEAD "\"method\":\"worker.stop\"}", &o, &fault), 0);

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * storage.c - the broker and its stores
+ *
+ * Durable tasks are kept in a database, volatile ones in memory.  What the
+ * database tells unasked is passed on to where it belongs.
+ */
+#include "master/broker/storage.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ipc/log.h"
+#include "master/broker/life.h"
+#include "master/broker/reconfigure.h"
+#include "master/broker/store_memory.h"
+#include "master/broker/store_split.h"
+
+/* Tasks that wait to be written; more are started when fewer do. */
+#define BEHIND_MAX 50000
+
+static void
+on_put_failed(void *arg, struct task *t, int err)
+{
+	life_put_failed(arg, t, err);
+}
+
+static void
+on_ended(void *arg, struct task *t)
+{
+	life_ended(arg, t);
+}
+
+static int
+on_resolve(void *arg, struct task *t, const char *kind, const char *queue,
+    const char *pool)
+{
+	struct broker *b = arg;
+	int r;
+
+	r = catalog_need_kind(&b->catalog, kind, &t->kind);
+	if (r == 0)
+		r = catalog_need_queue(&b->catalog, queue, &t->queue);
+	if (r == 0 && pool != NULL)
+		r = reconfigure_need_crew(b, pool, &t->crew);
+	return r;
+}
+
+static void
+on_health(void *arg, int err, const char *why)
+{
+	struct broker *b = arg;
+
+	if (err < 0)
+		log_error("the store can't be written: %s; durable tasks are "
+			  "refused, what was answered is kept, and it is tried "
+			  "again",
+		    why);
+	else if (b->store_failing != 0)
+		log_info("the store is written again");
+	b->store_failing = err < 0 ? -err : 0;
+	snprintf(b->store_why, sizeof(b->store_why), "%s", err < 0 ? why : "");
+}
+
+static struct store_sqlite_limits
+limits_of(const struct broker_settings *s)
+{
+	struct store_sqlite_limits limits = {
+	    .result_ttl_ms = s->result_ttl_ms,
+	    .failed_ttl_ms = s->failed_ttl_ms,
+	    .full_sync = s->full_sync,
+	};
+
+	return limits;
+}
+
+int
+storage_init(struct broker *b)
+{
+	struct store_memory_limits none = {0};
+	struct store *memory;
+	int r;
+
+	r = store_memory_new(b->loop, &none, &memory);
+	if (r < 0)
+		return r;
+	r = store_split_new(memory, NULL, &b->store);
+	if (r < 0)
+		store_free(memory);
+	return r;
+}
+
+static int
+resume_queues(struct broker *b, const struct store_found *found)
+{
+	struct queue *q;
+	size_t i;
+
+	for (i = 0; i < found->n_paused; i++) {
+		if (catalog_need_queue(&b->catalog, found->paused[i], &q) < 0)
+			return -ENOMEM;
+		q->paused = true;
+		log_info("queue %s is paused", q->name);
+	}
+	return 0;
+}
+
+static void
+tell_found(const struct broker *b, const struct store_found *found)
+{
+	if (b->n_waiting > 0 || found->n_recovered > 0)
+		log_info("%llu tasks wait in the store",
+		    (unsigned long long)b->n_waiting);
+	if (found->n_recovered > 0)
+		log_warn("%llu tasks were running when the broker died: they "
+			 "are run again",
+		    (unsigned long long)found->n_recovered);
+	if (found->n_suspects > 0)
+		log_warn("%llu of them for more than the third time: they are "
+			 "run alone",
+		    (unsigned long long)found->n_suspects);
+	if (found->n_broken_off > 0)
+		log_warn("%llu tasks that may run at most once have failed: "
+			 "the broker died while they ran",
+		    (unsigned long long)found->n_broken_off);
+}
+
+/* Take up what was found. */
+static int
+take_up(struct broker *b, const struct store_found *found)
+{
+	struct broker_shared *shared = b->settings->shared;
+	struct task *t;
+	int r;
+
+	if (shared->last_id < found->last_id)
+		shared->last_id = found->last_id;
+	if (b->seq < found->last_seq)
+		b->seq = found->last_seq;
+	b->steady_ms = found->steady_ms;
+	b->n_keyed_absent = found->n_keyed;
+	b->n_unique_absent = found->n_unique;
+	/* Those that run were handed over. */
+	RB_FOREACH(t, task_tree, &b->tasks)
+	{
+		b->n_keyed_absent -= t->durable && t->key != NULL;
+		b->n_unique_absent -= t->durable && t->unique != NULL;
+	}
+	b->stats.recovered += found->n_recovered;
+	r = window_load(b, found);
+	return r < 0 ? r : resume_queues(b, found);
+}
+
+/* What is found is the caller's.  -errno, and why says what is wrong. */
+static int
+open_disk(struct broker *b, bool resume, struct store_found *found,
+    char why[STORE_WHY_SIZE])
+{
+	struct store_sqlite_limits limits = limits_of(b->settings);
+	struct store_hooks hooks = {
+	    .put_failed = on_put_failed,
+	    .ended = on_ended,
+	    .resolve = on_resolve,
+	    .health = on_health,
+	    .arg = b,
+	};
+	struct store *disk;
+	int r;
+
+	r = store_sqlite_open(b->loop, b->settings->store_path, resume, &limits,
+	    &hooks, found, &disk, why);
+	if (r == 0)
+		store_split_set_disk(b->store, disk);
+	return r;
+}
+
+int
+storage_open(struct broker *b, bool resume, char why[STORE_WHY_SIZE])
+{
+	struct store_found found;
+	int r;
+
+	if (b->settings->store_path == NULL)
+		return 0;
+	r = open_disk(b, resume, &found, why);
+	if (r < 0)
+		return r;
+	r = take_up(b, &found);
+	if (r < 0)
+		snprintf(why, STORE_WHY_SIZE, "out of memory");
+	else
+		tell_found(b, &found);
+	store_found_done(&found);
+	return r;
+}
+
+void
+storage_close(struct broker *b)
+{
+	struct store *disk = store_split_disk(b->store);
+
+	store_split_set_disk(b->store, NULL);
+	store_free(disk);
+}
+
+void
+storage_reopen(struct broker *b)
+{
+	char why[STORE_WHY_SIZE];
+	struct store_found found;
+
+	if (b->settings->store_path == NULL)
+		return;
+	/* What is in it is counted already. */
+	if (open_disk(b, true, &found, why) < 0)
+		log_fatal("%s", why);
+	store_found_done(&found);
+}
+
+void
+storage_set_limits(struct broker *b)
+{
+	const struct broker_settings *s = b->settings;
+	struct store_sqlite_limits limits = limits_of(s);
+	struct store_memory_limits memory = {
+	    .result_ttl_ms = s->result_ttl_ms,
+	    .failed_ttl_ms = s->failed_ttl_ms,
+	    .max_finished = s->max_finished,
+	};
+	struct store *disk = store_split_disk(b->store);
+
+	store_memory_set_limits(storage_memory(b), &memory);
+	if (disk != NULL)
+		store_sqlite_set_limits(disk, &limits);
+}
+
+struct store *
+storage_memory(const struct broker *b)
+{
+	return store_split_memory(b->store);
+}
+
+bool
+storage_is_behind(const struct broker *b)
+{
+	struct store *disk = store_split_disk(b->store);
+	struct store_counts n;
+
+	if (disk == NULL)
+		return false;
+	store_count(disk, &n);
+	return n.n_dirty > BEHIND_MAX;
+}

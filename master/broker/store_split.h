@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * store_split.h - two stores as one: durable tasks on a disk, volatile ones in
+ * memory
+ */
+#ifndef GANGER_BROKER_STORE_SPLIT_H
+#define GANGER_BROKER_STORE_SPLIT_H
+
+#include "master/broker/store.h"
+
+/*
+ * Make a store of two, which it owns from here on; release it with
+ * store_free().  disk may be NULL, for now: then no durable task may come to
+ * it.  -ENOMEM: they stay the caller's.
+ */
+int store_split_new(
+    struct store *memory, struct store *disk, struct store **out);
+
+/* Its parts, borrowed. */
+struct store *store_split_memory(const struct store *s);
+struct store *store_split_disk(const struct store *s);
+
+/* Put a store where there is none, or take the one that is there away. */
+void store_split_set_disk(struct store *s, struct store *disk);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * store_sql.h - every statement that the storage thread carries out
+ */
+#ifndef GANGER_BROKER_STORE_SQL_H
+#define GANGER_BROKER_STORE_SQL_H
+
+enum store_sql {
+	SQL_BEGIN,
+	SQL_COMMIT,
+	SQL_ROLLBACK,
+	SQL_PAGES,
+	SQL_FREE_PAGES,
+	SQL_VACUUM,
+	SQL_GET_META,
+	SQL_SET_META,
+	SQL_INSERT,
+	SQL_UPDATE,
+	SQL_DELETE,
+	SQL_DELETE_ENDED,
+	SQL_INSERT_PAYLOAD,
+	SQL_DELETE_PAYLOAD,
+	SQL_GET_PAYLOAD,
+	SQL_INSERT_IDEMPOTENCY,
+	SQL_PAUSE,
+	SQL_GET,
+	SQL_LIST,
+	SQL_LIST_RUNNING,
+	SQL_FETCH_READY,
+	SQL_FETCH_KEY,
+	SQL_FETCH_DUE,
+	SQL_FETCH_EXPIRED,
+	SQL_NEXT_EXPIRES,
+	SQL_FIND_UNIQUE,
+	SQL_FIND_KEY,
+	SQL_FIND_IDEMPOTENCY,
+	SQL_NEXT_UNTIL,
+	SQL_NEXT_IDEMPOTENCY,
+	SQL_SPENT,
+	SQL_DELETE_SPENT_IDEMPOTENCY,
+	SQL_N
+};
+
+/* The text of a statement. */
+const char *store_sql_text(enum store_sql sql);
+
+/*
+ * Columns of table task, in the order in which they are bound (from 1) and
+ * read (from 0).
+ */
+enum store_column {
+	COL_ID,
+	COL_STATE,
+	COL_QUEUE,
+	COL_KIND,
+	COL_PRIORITY,
+	COL_SEQ,
+	COL_MAIL,
+	COL_WALL,
+	COL_DUE,
+	COL_EXPIRES,
+	COL_READY,
+	COL_UNTIL,
+	COL_FLAGS,
+	COL_BIG,
+	COL_ATTEMPT,
+	COL_RETRIES,
+	COL_RUN,
+	COL_CRASHES,
+	COL_INTERRUPTED,
+	COL_RECOVERIES,
+	COL_BACKOFF,
+	COL_TIMEOUT,
+	COL_SOFT_TIMEOUT,
+	COL_RESULT_TTL,
+	COL_SUBMITTED,
+	COL_RUN_AT,
+	COL_STARTED,
+	COL_FINISHED,
+	COL_POOL,
+	COL_WORKER,
+	COL_KEY,
+	COL_UNIQUE,
+	COL_IDEMPOTENCY,
+	COL_ARGS,
+	COL_META,
+	COL_RESULT,
+	COL_ERROR,
+	COL_ERRORS,
+	COL_N
+};
+
+/* What task.mail says. */
+enum store_mail { MAIL_NONE, MAIL_HOLDS, MAIL_PARKED };
+
+/* Bits of task.flags. */
+enum store_flag {
+	FLAG_SUSPECT = 1,
+	FLAG_AT_MOST_ONCE = 2,
+	FLAG_CANCELLING = 4,
+};
+
+#endif
