@@ -40,12 +40,16 @@ __ganger_ids()
 _ganger()
 {
 	local cur prev command="" i socket=() words cword options
-	local commands="submit call map wait result show cancel tasks queues
-		workers status ping scale restart dump reload upgrade stop"
+	local commands="submit call map wait result show cancel retry delete
+		tasks queues pause resume purge workers status ping scale restart
+		dump reload upgrade stop"
 	local states="scheduled ready running succeeded failed cancelled
 		expired quarantined"
-	local common="-s --socket --json -h --help"
-	local task="-q --queue -p --priority --retries --timeout --soft-timeout"
+	local common="-s --socket --json --reconnect -h --help"
+	local task="-q --queue -p --priority --delay --at --expires --retries
+		--backoff --timeout --soft-timeout --result-ttl --key
+		--idempotency-key --at-most-once --durable --volatile"
+	local filter="--state -q --queue --name --since --until"
 
 	_get_comp_words_by_ref -n = cur prev words cword 2>/dev/null || {
 		words=("${COMP_WORDS[@]}")
@@ -59,6 +63,7 @@ _ganger()
 			socket=(-s "${words[i + 1]}")
 			((i++))
 			;;
+		--reconnect) ((i++)) ;;
 		-*) ;;
 		*)
 			command=${words[i]}
@@ -84,25 +89,28 @@ _ganger()
 		mapfile -t COMPREPLY < <(compgen -W "$(__ganger_names)" -- "$cur")
 		return
 		;;
-	--delay | --expires | --timeout | --soft-timeout)
+	--delay | --expires | --timeout | --soft-timeout | --backoff | \
+		--result-ttl | --reconnect | --since | --until)
 		mapfile -t COMPREPLY < <(compgen -W "250ms 30s 5m 1h 2d" -- "$cur")
 		return
 		;;
 	-p | --priority | --retries | --at | --key | --unique | --as | -j | \
-		--jobs | -n | --limit)
+		--idempotency-key | --jobs | -n | --limit)
 		return
 		;;
 	esac
 
 	case $command in
 	"") options="$commands -V --version" ;;
-	submit) options="$task --delay --at --expires --key --unique --wait" ;;
-	call) options=$task ;;
+	submit) options="$task --unique --wait" ;;
+	call) options="$task --unique" ;;
 	map) options="$task -j --jobs --keep-going --unordered --as" ;;
 	wait) options="--any --timeout" ;;
 	result) options="--wait --timeout" ;;
-	cancel) options="--force" ;;
-	tasks) options="--state -q --queue --name -n --limit" ;;
+	cancel) options="$filter --force" ;;
+	retry) options="$filter --failed" ;;
+	delete) options=$filter ;;
+	tasks) options="$filter -n --limit --all" ;;
 	stop) options="--now --no-wait" ;;
 	*) options="" ;;
 	esac
@@ -125,8 +133,14 @@ _ganger()
 			((i == cword - 1)) && options=$(__ganger_pools)
 			;;
 		dump) options=$(__ganger_workers) ;;
+		pause | resume | purge) options=$(__ganger_queues) ;;
 		cancel) options=$(__ganger_ids --state ready &&
-			__ganger_ids --state scheduled) ;;
+			__ganger_ids --state scheduled &&
+			__ganger_ids --state running) ;;
+		retry) options=$(__ganger_ids --state failed &&
+			__ganger_ids --state quarantined) ;;
+		delete) options=$(__ganger_ids --state failed &&
+			__ganger_ids --state succeeded) ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 		return

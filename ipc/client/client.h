@@ -27,7 +27,8 @@
  *
  *	-EREMOTEIO   the daemon answered with an error; it is in *err_out
  *	-EPIPE, -ECONNRESET
- *	             the connection is lost; it stays so, open another one
+ *	             the connection is lost, and what becomes of the request is
+ *	             not known: see ganger_client_set_reconnect
  *	-EPROTO      what came is not the protocol; the connection is given up
  *	-EINTR       the wake descriptor became readable
  *	-ENOMEM      out of memory
@@ -118,6 +119,34 @@ GANGER_CLIENT_API void ganger_client_set_wake_fd(
 GANGER_CLIENT_API void ganger_client_set_max_message(
     struct ganger_client *c, size_t max);
 
+/* The limit at first. */
+#define GANGER_CLIENT_RECONNECT_MS 30000
+
+/*
+ * Set how long calls that find the connection lost try to reach the daemon, or
+ * the next one at the same path, again: 0 for not at all, negative for without
+ * end.  The limit is that of a row of losses, which ends when the daemon has
+ * been there for 5 s.
+ *
+ * Only calls that wait for their own answer do so, and only while no other
+ * request is open.  One that is lost before anything of it was sent is made on
+ * the new connection.  One that was sent is made again if that does no harm: by
+ * ganger_client_get and the waits; by ganger_client_submit and
+ * ganger_client_call for a task with "durable": true or an "idempotency_key";
+ * by ganger_client_submit_many if all tasks have such a key.  Any other is lost
+ * with its connection, and says so.
+ */
+GANGER_CLIENT_API void ganger_client_set_reconnect(
+    struct ganger_client *c, int64_t limit_ms);
+
+/*
+ * Give the connection up, lost or not, and connect again, within the limit; if
+ * that is 0, once.  Requests that were open are dropped; answers that came can
+ * still be taken.  ganger_client_fd is another one afterwards.  -EPIPE,
+ * -ECONNRESET, or for a limit of 0 as ganger_client_open: nobody was reached.
+ */
+GANGER_CLIENT_API int ganger_client_reconnect(struct ganger_client *c);
+
 /*
  * Requests, one at a time
  */
@@ -134,10 +163,19 @@ GANGER_CLIENT_API int ganger_client_request(struct ganger_client *c,
 
 /*
  * Submit a task.  Takes task, an object with the parameters of task.submit:
- * {"name": …, "args": …, "queue": …, …}.
+ * {"name": …, "args": …, "queue": …, …}.  One with "durable": true that has no
+ * "idempotency_key" is given one, unless the limit of reconnecting is 0: so it
+ * is submitted once, even when an answer is lost and it is sent again.
  */
 GANGER_CLIENT_API int ganger_client_submit(struct ganger_client *c,
     json_t *task, uint64_t *id_out, struct ganger_error *err_out);
+
+/*
+ * The same, with all of the answer: {"id", "state", "duplicate"}, and maybe
+ * "warning".
+ */
+GANGER_CLIENT_API int ganger_client_submit_answer(struct ganger_client *c,
+    json_t *task, json_t **answer_out, struct ganger_error *err_out);
 
 /*
  * Submit an array of such tasks, which it takes, at once.  *answers_out is an
@@ -150,6 +188,10 @@ GANGER_CLIENT_API int ganger_client_submit_many(struct ganger_client *c,
  * Run a task and wait for its result.  Takes task, as ganger_client_submit;
  * wait_ms, too, may be in it.  When the task failed, err_out has the code
  * -32020, the task's own message, and the task in data.
+ *
+ * A task with "durable": true or an "idempotency_key" is submitted and then
+ * waited for, which goes on after the broker's death; any other is lost with
+ * the connection, and this says -ECONNRESET.
  */
 GANGER_CLIENT_API int ganger_client_call(struct ganger_client *c, json_t *task,
     json_t **result_out, struct ganger_error *err_out);
@@ -161,9 +203,18 @@ GANGER_CLIENT_API int ganger_client_get(struct ganger_client *c, uint64_t id,
 /*
  * Wait until all of the n tasks have ended, or until timeout_ms is over
  * (negative: without end).  *result_out is {"done": [task, …], "pending":
- * [id, …]}; that the time is over is no error.
+ * [id, …]}; that the time is over is no error, but for -ETIMEDOUT: while no
+ * daemon could be reached.
+ *
+ * A daemon that stops ends a wait with the error -32015 (draining); this waits
+ * on with the next one, within the limit of ganger_client_set_reconnect.
  */
 GANGER_CLIENT_API int ganger_client_wait(struct ganger_client *c,
+    const uint64_t *ids, size_t n, int64_t timeout_ms, json_t **result_out,
+    struct ganger_error *err_out);
+
+/* The same, until one of them has ended. */
+GANGER_CLIENT_API int ganger_client_wait_any(struct ganger_client *c,
     const uint64_t *ids, size_t n, int64_t timeout_ms, json_t **result_out,
     struct ganger_error *err_out);
 

@@ -80,6 +80,7 @@ def test_help_names_every_command(cli):
         *("submit", "call", "map", "wait", "result", "show", "cancel"),
         *("status", "queues", "workers", "tasks", "ping", "stop"),
         *("reload", "upgrade", "scale", "restart", "dump"),
+        *("retry", "delete", "pause", "resume", "purge"),
     ]:
         assert re.search(rf"^\s+{command}\b", text, re.M), command
         assert command in cli.out(command, "--help")
@@ -133,8 +134,13 @@ ALL = [
     ["result", "1"],
     ["show", "1"],
     ["cancel", "1"],
+    ["retry", "1"],
+    ["delete", "1"],
     ["tasks"],
     ["queues"],
+    ["pause", "default"],
+    ["resume", "default"],
+    ["purge", "default"],
     ["workers"],
     ["status"],
     ["ping"],

@@ -5,12 +5,10 @@ Against a daemon that only pretends, so that every answer can be had.
 """
 
 import json
-import subprocess
 
 import pytest
 
-from fake import FakeDaemon
-from ganger import GANGER, LIMIT
+from ganger import GANGER
 
 pytestmark = pytest.mark.skipif(
     not GANGER.exists(), reason="ganger is not built"
@@ -19,29 +17,6 @@ pytestmark = pytest.mark.skipif(
 OK, USAGE, DATA, AGAIN, NOT_PERMITTED, CONFIG = 0, 64, 65, 75, 77, 78
 
 RELOADED = {"changed": ["pool mail: added", "pool x: gone"]}
-
-
-@pytest.fixture
-def ganger(folder):
-    """Run ganger against a daemon that answers so."""
-    made = []
-
-    def run(answers, *args):
-        path = folder / f"s{len(made)}"
-        made.append(FakeDaemon(path, answers))
-        done = subprocess.run(
-            [GANGER, "-s", path, *args],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-        )
-        done.requests = made[-1].requests
-        return done
-
-    yield run
-    for daemon in made:
-        daemon.listener.close()
 
 
 def refusal(code, message, **data):

@@ -33,7 +33,7 @@ assert_call(struct map_call *c, const char *line, size_t len, const char *want)
 	int r;
 
 	buf_init(&why, sizeof(told) - 1);
-	r = map_call_make(c, line, len, &why);
+	r = map_call_make(c, line, len, 12, &why);
 	memcpy(told, buf_len(&why) > 0 ? buf_head(&why) : "", buf_len(&why));
 	told[buf_len(&why)] = '\0';
 	buf_done(&why);
@@ -53,7 +53,7 @@ call_passes_json_on_as_it_stands(void **state)
 	struct map_call c;
 
 	(void)state;
-	assert_int_equal(map_call_init(&c, task, "m1", NULL), 0);
+	assert_int_equal(map_call_init(&c, task, "m1", NULL, NULL), 0);
 	assert_call(&c, "{\"a\": 0.10}", 11,
 	    "{\"name\":\"t\",\"priority\":9,\"meta\":{\"map\":\"m1\"},"
 	    "\"args\":{\"a\": 0.10}}");
@@ -71,7 +71,7 @@ call_refuses_lines_that_are_no_json(void **state)
 	struct map_call c;
 
 	(void)state;
-	assert_int_equal(map_call_init(&c, task, "m", NULL), 0);
+	assert_int_equal(map_call_init(&c, task, "m", NULL, NULL), 0);
 	assert_call(&c, "{\"a\": x}", 8, NULL);
 	assert_non_null(strstr(told, "'x'"));
 	assert_non_null(strstr(told, "column"));
@@ -93,7 +93,7 @@ call_quotes_text_under_its_key(void **state)
 	struct map_call c;
 
 	(void)state;
-	assert_int_equal(map_call_init(&c, task, "m", "the \"path\""), 0);
+	assert_int_equal(map_call_init(&c, task, "m", "the \"path\"", NULL), 0);
 	assert_call(&c, "a\"b\\\tc", 6,
 	    "{\"name\":\"t\",\"meta\":{\"map\":\"m\"},\"args\":{\"the "
 	    "\\\"path\\\"\":\"a\\\"b\\\\\\tc\"}}");
@@ -103,7 +103,22 @@ call_quotes_text_under_its_key(void **state)
 	assert_call(&c, "\xff", 1, NULL);
 	assert_call(&c, "a\0b", 3, NULL);
 	map_call_done(&c);
-	assert_int_equal(map_call_init(&c, task, "m", "\xff"), -EINVAL);
+	assert_int_equal(map_call_init(&c, task, "m", "\xff", NULL), -EINVAL);
+	json_decref(task);
+}
+
+static void
+call_has_a_key_of_its_line(void **state)
+{
+	json_t *task = json_pack("{s:s}", "name", "t");
+	struct map_call c;
+
+	(void)state;
+	assert_int_equal(map_call_init(&c, task, "m", NULL, "a\"b"), 0);
+	assert_call(&c, "1", 1,
+	    "{\"name\":\"t\",\"meta\":{\"map\":\"m\"},\"args\":1,"
+	    "\"idempotency_key\":\"a\\\"b/12\"}");
+	map_call_done(&c);
 	json_decref(task);
 }
 
@@ -274,6 +289,7 @@ main(void)
 	    cmocka_unit_test(call_passes_json_on_as_it_stands),
 	    cmocka_unit_test(call_refuses_lines_that_are_no_json),
 	    cmocka_unit_test(call_quotes_text_under_its_key),
+	    cmocka_unit_test(call_has_a_key_of_its_line),
 	    cmocka_unit_test(input_counts_lines_in_each_file),
 	    cmocka_unit_test(input_refuses_a_folder),
 	    cmocka_unit_test(output_keeps_the_order_of_the_input),

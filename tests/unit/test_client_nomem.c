@@ -94,10 +94,14 @@ poor_free(void *p)
 /* The tree's own includes are quoted by path, and each has its guard. */
 #include "ipc/buf.c"
 #include "ipc/client/lib/answer.c"
+#include "ipc/client/lib/backoff.c"
+#include "ipc/client/lib/call.c"
 #include "ipc/client/lib/client.c"
 #include "ipc/client/lib/conn.c"
 #include "ipc/client/lib/idset.c"
+#include "ipc/client/lib/reconnect.c"
 #include "ipc/client/lib/scan.c"
+#include "ipc/client/lib/submit.c"
 #include "ipc/client/lib/task.c"
 #include "ipc/json.c"
 #include "ipc/line.c"
@@ -117,6 +121,10 @@ static const char answers[] =
     "\"message\":\"m\",\"data\":{}}}\n"
     "{\"jsonrpc\":\"2.0\",\"id\":4,\"res";
 static const char rest[] = "ult\":{\"result\":[]}}\n";
+static const char durable[] =
+    "{\"jsonrpc\":\"2.0\",\"id\":5,\"result\":{\"id\":7}}\n"
+    "{\"jsonrpc\":\"2.0\",\"id\":6,\"result\":{\"done\":[{\"id\":7,"
+    "\"state\":\"failed\",\"error\":{\"message\":\"m\"}}]}}\n";
 
 /* Every call must fail for want of memory, or not at all. */
 static void
@@ -162,6 +170,15 @@ play(struct ganger_client *c, int peer)
 	expect(r, -EREMOTEIO);
 	if (r == 0)
 		json_decref(result);
+	ganger_error_done(&err);
+	if (failed)
+		return;
+	assert_int_equal(
+	    send(peer, durable, sizeof(durable) - 1, 0), sizeof(durable) - 1);
+	r = ganger_client_call(c,
+	    json_pack("{s:s, s:b}", "name", "t", "durable", 1), &result, &err);
+	expect(r, -EREMOTEIO);
+	assert_int_equal(r, failed ? r : -EREMOTEIO);
 	ganger_error_done(&err);
 }
 

@@ -54,18 +54,10 @@ static int
 wait_once(struct awaiting *a, int64_t step_ms, json_t **result_out,
     struct ganger_error *err)
 {
-	json_t *params;
+	const struct await *spec = a->spec;
 
-	params = json_pack("{s:o, s:s}", "ids",
-	    cli_pack_ids(a->cli, a->spec->ids, a->spec->n), "mode",
-	    a->spec->any ? "any" : "all");
-	if (params == NULL)
-		cli_no_memory(a->cli);
-	if (step_ms >= 0 && json_object_set_new(params, "timeout_ms",
-				json_integer(step_ms)) < 0)
-		cli_no_memory(a->cli);
-	return ganger_client_request(
-	    a->cli->client, "task.wait", params, result_out, err);
+	return (spec->any ? ganger_client_wait_any : ganger_client_wait)(
+	    a->cli->client, spec->ids, spec->n, step_ms, result_out, err);
 }
 
 static void
@@ -119,6 +111,12 @@ look(struct awaiting *a, const json_t *result, struct ganger_error *err)
 }
 
 static bool
+time_is_over(const struct awaiting *a)
+{
+	return a->spec->timeout_ms >= 0 && mono_reached(mono_now(), a->due);
+}
+
+static bool
 is_over(const struct awaiting *a, const json_t *result)
 {
 	if (json_array_size(json_object_get(result, "pending")) == 0)
@@ -126,7 +124,7 @@ is_over(const struct awaiting *a, const json_t *result)
 	if (a->spec->any &&
 	    json_array_size(json_object_get(result, "done")) > 0)
 		return true;
-	return a->spec->timeout_ms >= 0 && mono_reached(mono_now(), a->due);
+	return time_is_over(a);
 }
 
 static int
@@ -138,6 +136,9 @@ wait_all(struct awaiting *a, json_t **result_out, struct ganger_error *err)
 
 	for (first = true;; first = false) {
 		r = wait_once(a, next_step(a, first), &result, err);
+		/* No daemon was there for the whole step. */
+		if (r == -ETIMEDOUT && !time_is_over(a))
+			continue;
 		if (r < 0)
 			return r;
 		if (is_over(a, result)) {
@@ -151,7 +152,25 @@ wait_all(struct awaiting *a, json_t **result_out, struct ganger_error *err)
 	}
 }
 
-/* Cancel what has not started, and say what came of it. */
+/* Say what came of a cancel. */
+static void
+tell_cancelled(const struct awaiting *a, const json_t *result)
+{
+	int64_t count = task_view_number(result, "count");
+	int64_t asked = task_view_number(result, "cancelling");
+
+	if (a->spec->n > 1)
+		cli_warn(a->cli,
+		    "%jd of %zu tasks are cancelled, %jd are asked to end",
+		    (intmax_t)count, a->spec->n, (intmax_t)asked);
+	else
+		cli_warn(a->cli, "task %ju %s", (uintmax_t)a->spec->ids[0],
+		    count > 0   ? "is cancelled"
+		    : asked > 0 ? "is running, and is asked to end"
+				: "has ended already");
+}
+
+/* Cancel what has not ended, and say what came of it. */
 static void
 cancel_rest(struct awaiting *a)
 {
@@ -159,7 +178,6 @@ cancel_rest(struct awaiting *a)
 	struct ganger_reply reply;
 	json_t *params;
 	uint64_t id;
-	int64_t count;
 	int r;
 
 	params = json_pack(
@@ -174,16 +192,10 @@ cancel_rest(struct awaiting *a)
 		fail_call(a->cli, r, NULL);
 		return;
 	}
-	count = task_view_number(reply.result, "count");
 	if (reply.error.code != 0 && reply.error.code != RPC_WRONG_STATE)
 		fail_call(a->cli, -EREMOTEIO, &reply.error);
-	else if (a->spec->n == 1)
-		cli_warn(a->cli, "task %ju %s", (uintmax_t)a->spec->ids[0],
-		    count > 0 ? "is cancelled"
-			      : "is running already and goes on");
 	else
-		cli_warn(a->cli, "%jd of %zu tasks are cancelled",
-		    (intmax_t)count, a->spec->n);
+		tell_cancelled(a, reply.result);
 	ganger_reply_done(&reply);
 }
 

@@ -17,7 +17,7 @@ struct await {
 	size_t n;
 	bool any;           /* the first that ends is enough */
 	int64_t timeout_ms; /* negative: none */
-	bool cancel;        /* an interrupt cancels what has not started */
+	bool cancel;        /* an interrupt cancels them */
 };
 
 /*

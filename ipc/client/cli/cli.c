@@ -105,6 +105,10 @@ cli_getopt(struct cli *cli, int argc, char **argv, const char *shorts,
 		case CLI_OPT_JSON:
 			cli->json = true;
 			break;
+		case CLI_OPT_RECONNECT:
+			cli->reconnect_ms =
+			    cli_duration(cli, "--reconnect", optarg);
+			break;
 		case ':':
 			cli_usage(cli, "%s needs a value", argv[optind - 1]);
 		case '?':
@@ -202,7 +206,10 @@ cli_connect(struct cli *cli)
 		r = -ENAMETOOLONG;
 	if (r == 0)
 		r = ganger_client_open(cli->path, &cli->client);
-	return r < 0 ? fail_connect(cli, r) : 0;
+	if (r < 0)
+		return fail_connect(cli, r);
+	ganger_client_set_reconnect(cli->client, cli->reconnect_ms);
+	return 0;
 }
 
 int

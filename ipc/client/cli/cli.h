@@ -29,15 +29,17 @@
 #define CLI_LONGS \
 	{"help", no_argument, NULL, 'h'}, \
 	{"socket", required_argument, NULL, 's'}, \
-	{"json", no_argument, NULL, CLI_OPT_JSON}
+	{"json", no_argument, NULL, CLI_OPT_JSON}, \
+	{"reconnect", required_argument, NULL, CLI_OPT_RECONNECT}
 /* clang-format on */
-enum { CLI_OPT_JSON = 256, CLI_OPT_OWN };
+enum { CLI_OPT_JSON = 256, CLI_OPT_RECONNECT, CLI_OPT_OWN };
 
 struct cli {
 	const struct cmd *cmd; /* NULL until it is known */
 	const char *socket;    /* as given with -s, or NULL */
 	char path[PATH_MAX];   /* of the socket, once connected */
 	bool json;
+	int64_t reconnect_ms; /* how long to look for a daemon that went away */
 	bool out_tty;
 	bool err_capable; /* stderr is a terminal that obeys sequences */
 	bool out_colour, err_colour;

@@ -7,6 +7,7 @@
  */
 #include "ipc/client/cli/await.h"
 #include "ipc/client/cli/cli.h"
+#include "ipc/client/cli/submit.h"
 #include "ipc/client/cli/task_options.h"
 #include "ipc/client/cli/task_view.h"
 
@@ -16,14 +17,34 @@ static const struct option longs[] = {
     {NULL, 0, NULL, 0},
 };
 
+/* Its caller waits and sees the loss: volatile unless told otherwise. */
+static bool
+set_lasting(const struct cli *cli, json_t *task)
+{
+	const json_t *durable = json_object_get(task, "durable");
+
+	if (json_is_true(durable) ||
+	    json_object_get(task, "idempotency_key") != NULL)
+		return true;
+	if (json_object_set_new(task, "durable", json_false()) < 0)
+		cli_no_memory(cli);
+	return false;
+}
+
 /* Wait for the task's end and print what came of it. */
 static int
-finish(struct cli *cli, uint64_t id)
+finish(struct cli *cli, uint64_t id, bool lasts)
 {
 	json_t *result, *task;
 	int status;
 
+	/* No other broker knows of a volatile task. */
+	if (!lasts)
+		ganger_client_set_reconnect(cli->client, 0);
 	status = await_task(cli, id, -1, true, &result, &task);
+	if (status == EX_UNAVAILABLE && !lasts)
+		cli_warn(cli, "task %ju is lost: it was not --durable",
+		    (uintmax_t)id);
 	if (status != 0)
 		return status;
 	status = task_view_status(cli, task);
@@ -38,9 +59,10 @@ run(struct cli *cli, int argc, char **argv)
 {
 	json_t *task, *answer;
 	uint64_t id;
+	bool lasts;
 	int opt, status;
 
-	task = json_pack("{s:b}", "durable", 0);
+	task = json_object();
 	while ((opt = cli_getopt(
 		    cli, argc, argv, CLI_SHORTS TASK_SHORTS, longs)) != -1)
 		task_options_set(cli, task, opt);
@@ -50,13 +72,13 @@ run(struct cli *cli, int argc, char **argv)
 		json_decref(task);
 		return status;
 	}
-	status = cli_request(cli, "task.submit", task, &answer);
+	lasts = set_lasting(cli, task);
+	status = submit_task(cli, task, &answer);
 	if (status != 0)
 		return status;
 	id = (uint64_t)task_view_id(answer);
-	task_view_warn(cli, answer);
 	json_decref(answer);
-	return finish(cli, id);
+	return finish(cli, id, lasts);
 }
 
 const struct cmd cmd_call = {
@@ -65,7 +87,9 @@ const struct cmd cmd_call = {
     .summary = "Run a task, wait, and print its result",
     .options =
 	"ARGS is one JSON text, \"-\" to read it from standard input, or any\n"
-	"number of KEY=VALUE, which make an object.\n\n" TASK_HELP
-	"\nCtrl-C cancels the task if it has not started.\n",
+	"number of KEY=VALUE, which make an object.\n\n" TASK_HELP TASK_HELP_ONE
+	    TASK_HELP_END
+	"\nIt is volatile unless --durable or --idempotency-key is given.\n"
+	"Ctrl-C cancels the task; if it runs, it is asked to end.\n",
     .run = run,
 };

@@ -2,86 +2,47 @@
 /*
  * cmd_cancel.c - cancel tasks
  */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "ipc/client/cli/cli.h"
-#include "ipc/client/cli/task_view.h"
+#include "ipc/client/cli/filter.h"
 
-enum { OPT_FORCE = CLI_OPT_OWN };
+enum { OPT_FORCE = FILTER_OPT_OTHER };
 
 static const struct option longs[] = {
     CLI_LONGS,
+    FILTER_LONGS,
     {"force", no_argument, NULL, OPT_FORCE},
     {NULL, 0, NULL, 0},
 };
 
-/* Tell how many were cancelled, and which were not. */
-static int
-report(struct cli *cli, const json_t *result)
-{
-	const json_t *skipped, *task;
-	int64_t count;
-	size_t i;
-
-	if (cli->json) {
-		cli_print_line(cli, result);
-	} else {
-		count = task_view_number(result, "count");
-		printf("%jd task%s cancelled\n", (intmax_t)count,
-		    count == 1 ? "" : "s");
-	}
-	skipped = json_object_get(result, "skipped");
-	json_array_foreach(skipped, i, task) {
-		cli_warn(cli, "task %jd is %s: not cancelled",
-		    (intmax_t)task_view_id(task),
-		    task_view_text(task, "state"));
-	}
-	return json_array_size(skipped) > 0 ? EX_DATAERR : 0;
-}
-
-static int
-cancel(struct cli *cli, const uint64_t *ids, size_t n, bool force)
-{
-	json_t *params, *result;
-	int status;
-
-	params = json_pack("{s:o}", "ids", cli_pack_ids(cli, ids, n));
-	if (params == NULL ||
-	    (force && json_object_set_new(params, "force", json_true()) < 0))
-		cli_no_memory(cli);
-	status = cli_request(cli, "task.cancel", params, &result);
-	if (status != 0)
-		return status;
-	status = report(cli, result);
-	json_decref(result);
-	return status;
-}
-
 static int
 run(struct cli *cli, int argc, char **argv)
 {
+	json_t *filter, *params;
 	bool force = false;
-	uint64_t *ids;
-	size_t n;
-	int status;
+	int opt;
 
-	while (cli_getopt(cli, argc, argv, CLI_SHORTS, longs) != -1)
-		force = true;
-	if (optind == argc)
-		cli_usage(cli, "the ID of a task is missing");
-	n = (size_t)(argc - optind);
-	ids = cli_ids(cli, argv + optind, n);
-	status = cancel(cli, ids, n, force);
-	free(ids);
-	return status;
+	filter = json_object();
+	while ((opt = cli_getopt(
+		    cli, argc, argv, CLI_SHORTS FILTER_SHORTS, longs)) != -1) {
+		if (opt == OPT_FORCE)
+			force = true;
+		else
+			filter_set(cli, filter, opt);
+	}
+	params =
+	    filter_params(cli, filter, argv + optind, (size_t)(argc - optind));
+	if (force && json_object_set_new(params, "force", json_true()) < 0)
+		cli_no_memory(cli);
+	return filter_apply(cli, "task.cancel", params, "cancelled");
 }
 
 const struct cmd cmd_cancel = {
     .name = "cancel",
-    .usage = " [--force] ID ...",
-    .summary = "Cancel tasks that have not started",
-    .options = "      --force          those that run, too\n\n"
-	       "Exits with 65 when one could not be cancelled.\n",
+    .usage = " [--force] ID ... | OPTIONS",
+    .summary = "Cancel tasks; one that runs is asked to end",
+    .options = "      --force          kill those that run and do not end by "
+	       "themselves\n\n"
+	       "Instead of IDs, all tasks that fit:\n" FILTER_HELP
+	       "\nExits with 65 when one could not be cancelled.\n",
     .run = run,
 };

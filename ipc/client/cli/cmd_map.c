@@ -24,6 +24,15 @@ static const struct option longs[] = {
     {NULL, 0, NULL, 0},
 };
 
+/* Not the key of each task, but what theirs are made of. */
+static void
+set_key(struct cli *cli, struct map_spec *spec)
+{
+	task_options_set(cli, spec->task, TASK_OPT_IDEMPOTENCY_KEY);
+	json_object_del(spec->task, "idempotency_key");
+	spec->key = optarg;
+}
+
 static void
 read_options(struct cli *cli, int argc, char **argv, struct map_spec *spec)
 {
@@ -40,6 +49,11 @@ read_options(struct cli *cli, int argc, char **argv, struct map_spec *spec)
 			spec->unordered = true;
 		else if (opt == OPT_AS)
 			spec->as = optarg;
+		else if (opt == TASK_OPT_IDEMPOTENCY_KEY)
+			set_key(cli, spec);
+		else if (opt == TASK_OPT_UNIQUE)
+			cli_usage(
+			    cli, "--unique would make one task of all lines");
 		else
 			task_options_set(cli, spec->task, opt);
 	}
@@ -79,6 +93,11 @@ const struct cmd cmd_map = {
 	"      --keep-going     print {\"error\": ...} for a task that "
 	"failed,\n"
 	"                       and go on; else it is the end\n" TASK_HELP
+	"      --idempotency-key K\n"
+	"                       the Nth line has the key K/N: run again with "
+	"the\n"
+	"                       same K, it does only what has not been "
+	"done\n" TASK_HELP_END
 	"\nCtrl-C cancels the tasks that have not started.\n",
     .run = run,
 };

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ipc/client/cli/cli.h"
@@ -79,12 +80,32 @@ static void
 print_alarm(const struct cli *cli, const char *fmt, ...)
 {
 	va_list ap;
+	char *text;
+	int n;
 
-	printf("%s! ", term_on(STYLE_BAD, cli->out_colour));
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
+	if (n < 0)
+		cli_no_memory(cli);
+	printf("%s! ", term_on(STYLE_BAD, cli->out_colour));
+	text_print_clean(stdout, text);
 	puts(term_off(STYLE_BAD, cli->out_colour));
+	free(text);
+}
+
+/* Names whose tasks are held back, because they kill their workers. */
+static void
+alarm_held(const struct cli *cli, const json_t *pool)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(pool, "held_names"), i, name)
+		print_alarm(cli,
+		    "tasks of %s in pool %s are held back: they kill their "
+		    "workers",
+		    json_string_value(name), task_view_text(pool, "name"));
 }
 
 static void
@@ -96,6 +117,7 @@ alarm_pools(const struct cli *cli, const json_t *pools)
 	size_t i;
 
 	json_array_foreach(pools, i, pool) {
+		alarm_held(cli, pool);
 		name = task_view_text(pool, "name");
 		state = task_view_text(pool, "state");
 		alive = task_view_number(pool, "alive");
@@ -109,6 +131,21 @@ alarm_pools(const struct cli *cli, const json_t *pools)
 			print_alarm(cli, "pool %s has %jd of its %jd processes",
 			    name, (intmax_t)alive, (intmax_t)target);
 	}
+}
+
+/* What can't be kept is not safe: nothing is worse. */
+static void
+alarm_store(const struct cli *cli, const json_t *store, const json_t *stats)
+{
+	const char *state = task_view_text(store, "state");
+	char count[FORMAT_SIZE];
+
+	if (state[0] == '\0' || strcmp(state, "ok") == 0)
+		return;
+	print_alarm(cli, "the store is %s: durable tasks are refused", state);
+	print_alarm(cli, "  why: %s", task_view_text(store, "why"));
+	print_alarm(cli, "  what has happened to %s tasks is not on disk yet",
+	    format_count(task_view_number(stats, "store_dirty"), count));
 }
 
 static void
@@ -183,9 +220,10 @@ static void
 print_stats(const struct cli *cli, const json_t *stats)
 {
 	static const char *const now[] = {
-	    "running", "ready", "scheduled", NULL};
+	    "running", "ready", "scheduled", "held", NULL};
 	static const char *const so_far[] = {"submitted", "succeeded", "failed",
-	    "quarantined", "expired", "cancelled", "retried", "requeued", NULL};
+	    "quarantined", "expired", "cancelled", "retried", "requeued",
+	    "recovered", NULL};
 	char a[FORMAT_SIZE], b[FORMAT_SIZE], c[FORMAT_SIZE], d[FORMAT_SIZE];
 
 	print_counters(cli, "now", stats, now);
@@ -201,6 +239,22 @@ print_stats(const struct cli *cli, const json_t *stats)
 }
 
 static void
+print_store(const json_t *info, const json_t *stats)
+{
+	const json_t *store = json_object_get(info, "store_state");
+	const char *path = task_view_text(store, "path");
+	char bytes[FORMAT_SIZE], commits[FORMAT_SIZE];
+
+	if (path[0] == '\0')
+		return;
+	printf("%-8s  ", "store");
+	text_print_clean(stdout, path);
+	printf("  %s  %s commits\n",
+	    format_bytes(task_view_number(stats, "store_bytes"), bytes),
+	    format_count(task_view_number(stats, "store_commits"), commits));
+}
+
+static void
 print_overview(const struct cli *cli, const json_t *overview)
 {
 	const json_t *info = json_object_get(overview, "info");
@@ -210,10 +264,13 @@ print_overview(const struct cli *cli, const json_t *overview)
 	print_head(cli, info);
 	if (strcmp(task_view_text(info, "state"), "draining") == 0)
 		print_alarm(cli, "draining: it takes no new tasks");
+	alarm_store(cli, json_object_get(info, "store_state"),
+	    json_object_get(overview, "stats"));
 	alarm_pools(cli, pools);
 	alarm_queues(cli, queues);
 	putchar('\n');
 	print_stats(cli, json_object_get(overview, "stats"));
+	print_store(info, json_object_get(overview, "stats"));
 	putchar('\n');
 	lists_print_pools(cli, pools, 0);
 	putchar('\n');

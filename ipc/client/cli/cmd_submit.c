@@ -6,6 +6,7 @@
 
 #include "ipc/client/cli/await.h"
 #include "ipc/client/cli/cli.h"
+#include "ipc/client/cli/submit.h"
 #include "ipc/client/cli/task_options.h"
 #include "ipc/client/cli/task_view.h"
 
@@ -14,11 +15,6 @@ enum { OPT_WAIT = TASK_OPT_OTHER };
 static const struct option longs[] = {
     CLI_LONGS,
     TASK_LONGS,
-    {"delay", required_argument, NULL, TASK_OPT_DELAY},
-    {"at", required_argument, NULL, TASK_OPT_AT},
-    {"expires", required_argument, NULL, TASK_OPT_EXPIRES},
-    {"key", required_argument, NULL, TASK_OPT_KEY},
-    {"unique", required_argument, NULL, TASK_OPT_UNIQUE},
     {"wait", no_argument, NULL, OPT_WAIT},
     {NULL, 0, NULL, 0},
 };
@@ -48,11 +44,10 @@ submit(struct cli *cli, json_t *task, bool wait)
 	int64_t id;
 	int status;
 
-	status = cli_request(cli, "task.submit", task, &answer);
+	status = submit_task(cli, task, &answer);
 	if (status != 0)
 		return status;
 	id = task_view_id(answer);
-	task_view_warn(cli, answer);
 	if (cli->json)
 		cli_print_line(cli, answer);
 	else
@@ -91,14 +86,8 @@ const struct cmd cmd_submit = {
     .summary = "Submit a task and print its id",
     .options =
 	"ARGS is one JSON text, \"-\" to read it from standard input, or any\n"
-	"number of KEY=VALUE, which make an object.\n\n" TASK_HELP
-	"      --delay D        do not start it before this time has passed\n"
-	"      --at T           or before this one (RFC 3339)\n"
-	"      --expires D      give it up when it has not started by then\n"
-	"      --key K          one at a time, in order, among those of one "
-	"key\n"
-	"      --unique K       not while another one of this kind is waiting\n"
-	"      --wait           wait for its end; exit 1 when it failed\n\n"
-	"D is a duration: 250ms, 30s, 5m, 1h, 2d.\n",
+	"number of KEY=VALUE, which make an object.\n\n" TASK_HELP TASK_HELP_ONE
+	"      --wait           wait for its end; exit 1 when it "
+	"failed\n" TASK_HELP_END,
     .run = run,
 };

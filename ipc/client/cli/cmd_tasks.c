@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ipc/client/cli/cli.h"
+#include "ipc/client/cli/filter.h"
 #include "ipc/client/cli/format.h"
 #include "ipc/client/cli/task_view.h"
 #include "ipc/clock.h"
@@ -12,14 +13,13 @@
 #define TASKS_USUAL 100
 #define TASKS_PAGE  1000 /* the most that the daemon lists at once */
 
-enum { OPT_STATE = CLI_OPT_OWN, OPT_NAME };
+enum { OPT_ALL = FILTER_OPT_OTHER };
 
 static const struct option longs[] = {
     CLI_LONGS,
-    {"state", required_argument, NULL, OPT_STATE},
-    {"queue", required_argument, NULL, 'q'},
-    {"name", required_argument, NULL, OPT_NAME},
+    FILTER_LONGS,
     {"limit", required_argument, NULL, 'n'},
+    {"all", no_argument, NULL, OPT_ALL},
     {NULL, 0, NULL, 0},
 };
 
@@ -138,13 +138,6 @@ list(struct cli *cli, const json_t *filter, int64_t most, struct table *t)
 	return status;
 }
 
-static void
-set_filter(struct cli *cli, json_t *filter, const char *key)
-{
-	if (json_object_set_new(filter, key, json_string(optarg)) < 0)
-		cli_usage(cli, "%s: not UTF-8", key);
-}
-
 static int
 run(struct cli *cli, int argc, char **argv)
 {
@@ -154,15 +147,14 @@ run(struct cli *cli, int argc, char **argv)
 	int opt, status;
 
 	filter = json_object();
-	while ((opt = cli_getopt(cli, argc, argv, CLI_SHORTS "q:n:", longs)) !=
-	       -1) {
+	while ((opt = cli_getopt(cli, argc, argv,
+		    CLI_SHORTS FILTER_SHORTS "n:", longs)) != -1) {
 		if (opt == 'n')
 			most = cli_number(cli, "-n", optarg, 1, INT64_MAX);
+		else if (opt == OPT_ALL)
+			most = INT64_MAX;
 		else
-			set_filter(cli, filter,
-			    opt == 'q'         ? "queue"
-			    : opt == OPT_STATE ? "state"
-					       : "name");
+			filter_set(cli, filter, opt);
 	}
 	cli_no_words(cli, argc);
 	table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
@@ -177,13 +169,9 @@ run(struct cli *cli, int argc, char **argv)
 
 const struct cmd cmd_tasks = {
     .name = "tasks",
-    .usage = " [--state S] [-q QUEUE] [--name NAME] [-n N]",
+    .usage = " [OPTIONS] [-n N | --all]",
     .summary = "List tasks, newest first",
-    .options =
-	"      --state S        only scheduled, ready, running, succeeded,\n"
-	"                       failed, cancelled, expired or quarantined\n"
-	"  -q, --queue QUEUE    only those of a queue\n"
-	"      --name NAME      only those of a name\n"
-	"  -n, --limit N        at most N; else 100\n",
+    .options = FILTER_HELP "  -n, --limit N        at most N; else 100\n"
+			   "      --all            however many there are\n",
     .run = run,
 };

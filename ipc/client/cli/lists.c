@@ -52,6 +52,7 @@ lists_print_queues(const struct cli *cli, const json_t *queues, unsigned indent)
 {
 	static const struct table_column columns[] = {
 	    {"QUEUE", false},
+	    {"STATE", false},
 	    {"READY", true},
 	    {"SCHEDULED", true},
 	    {"RUNNING", true},
@@ -61,12 +62,16 @@ lists_print_queues(const struct cli *cli, const json_t *queues, unsigned indent)
 	    {"POOLS", false},
 	};
 	const json_t *queue;
+	const char *state;
 	struct table t;
 	size_t i;
 
 	table_init(&t, columns, N_COLUMNS(columns));
 	json_array_foreach(queues, i, queue) {
+		state = task_view_text(queue, "state");
 		table_add(&t, STYLE_PLAIN, task_view_text(queue, "name"));
+		table_add(&t,
+		    strcmp(state, "up") == 0 ? STYLE_GOOD : STYLE_WAIT, state);
 		add_number(&t, STYLE_WAIT, queue, "ready");
 		add_number(&t, STYLE_WAIT, queue, "scheduled");
 		add_number(&t, STYLE_BUSY, queue, "running");

@@ -24,8 +24,13 @@ static const struct cmd *const cmds[] = {
     &cmd_result,
     &cmd_show,
     &cmd_cancel,
+    &cmd_retry,
+    &cmd_delete,
     &cmd_tasks,
     &cmd_queues,
+    &cmd_pause,
+    &cmd_resume,
+    &cmd_purge,
     &cmd_workers,
     &cmd_status,
     &cmd_ping,
@@ -60,6 +65,8 @@ print_help(void)
 	puts("\n  -s, --socket SOCKET  the daemon's socket; else "
 	     "$GANGER_SOCKET, else the usual one\n"
 	     "      --json           one JSON document a line\n"
+	     "      --reconnect D    look so long for a daemon that went away; "
+	     "else 30s\n"
 	     "  -V, --version        the version\n"
 	     "  -h, --help           this; after a COMMAND, its own help");
 	exit(fflush(stdout) == 0 ? 0 : EX_IOERR);
@@ -90,6 +97,7 @@ read_options(struct cli *cli, int argc, char **argv)
 	    {"help", no_argument, NULL, 'h'},
 	    {"socket", required_argument, NULL, 's'},
 	    {"json", no_argument, NULL, CLI_OPT_JSON},
+	    {"reconnect", required_argument, NULL, CLI_OPT_RECONNECT},
 	    {NULL, 0, NULL, 0},
 	};
 	int opt;
@@ -106,7 +114,7 @@ read_options(struct cli *cli, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct cli cli = {0};
+	struct cli cli = {.reconnect_ms = GANGER_CLIENT_RECONNECT_MS};
 	int at, status;
 
 	fill_descriptors();

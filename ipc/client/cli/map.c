@@ -149,7 +149,8 @@ open_flight(struct map *m, size_t jobs)
 		cli_no_memory(m->cli);
 	snprintf(
 	    m->mark, sizeof(m->mark), "%08x%08x", arc4random(), arc4random());
-	r = map_call_init(&m->call, m->spec->task, m->mark, m->spec->as);
+	r = map_call_init(
+	    &m->call, m->spec->task, m->mark, m->spec->as, m->spec->key);
 	if (r == -ENOMEM)
 		cli_no_memory(m->cli);
 	if (r < 0)

@@ -19,8 +19,9 @@ struct map_spec {
 	json_t *task;       /* borrowed; parameters of all calls but args */
 	char *const *files; /* borrowed; none: standard input */
 	size_t n_files;
-	size_t jobs;    /* 0: twice the threads of the daemon */
-	const char *as; /* borrowed; the key of the lines as text, or NULL */
+	size_t jobs;     /* 0: twice the threads of the daemon */
+	const char *as;  /* borrowed; the key of the lines as text, or NULL */
+	const char *key; /* borrowed; the idempotency key of all, or NULL */
 	bool keep_going;
 	bool unordered;
 };

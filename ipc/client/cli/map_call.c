@@ -8,6 +8,8 @@
 #include "ipc/client/cli/map_call.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ipc/json.h"
@@ -31,24 +33,25 @@ write_head(struct buf *head, const json_t *task, const char *mark)
 }
 
 int
-map_call_init(
-    struct map_call *c, const json_t *task, const char *mark, const char *as)
+map_call_init(struct map_call *c, const json_t *task, const char *mark,
+    const char *as, const char *key)
 {
-	json_t *key;
+	json_t *text;
 	int r;
 
 	c->as_text = as != NULL;
+	c->key = key;
 	buf_init(&c->head, SIZE_MAX);
 	buf_init(&c->params, SIZE_MAX);
 	r = write_head(&c->head, task, mark);
 	if (r == 0 && as != NULL) {
-		key = json_string(as);
-		if (key == NULL)
+		text = json_string(as);
+		if (text == NULL)
 			r = -EINVAL;
 		buf_addc(&c->head, '{');
-		buf_add_json_cstr(&c->head, json_string_value(key));
+		buf_add_json_cstr(&c->head, json_string_value(text));
 		buf_addc(&c->head, ':');
-		json_decref(key);
+		json_decref(text);
 	}
 	if (r == 0)
 		r = buf_error(&c->head);
@@ -105,8 +108,23 @@ add_json(struct map_call *c, const char *line, size_t len, struct buf *why)
 	return 0;
 }
 
+/* Add the line's own key. */
+static int
+add_key(struct map_call *c, uint64_t n)
+{
+	char *text;
+
+	if (asprintf(&text, "%s/%ju", c->key, (uintmax_t)n) < 0)
+		return -ENOMEM;
+	buf_add_key(&c->params, "idempotency_key");
+	buf_add_json_cstr(&c->params, text);
+	free(text);
+	return 0;
+}
+
 int
-map_call_make(struct map_call *c, const char *line, size_t len, struct buf *why)
+map_call_make(struct map_call *c, const char *line, size_t len, uint64_t n,
+    struct buf *why)
 {
 	int r;
 
@@ -116,6 +134,8 @@ map_call_make(struct map_call *c, const char *line, size_t len, struct buf *why)
 		r = add_text(c, line, len, why);
 	else
 		r = add_json(c, line, len, why);
+	if (r == 0 && c->key != NULL)
+		r = add_key(c, n);
 	if (r < 0)
 		return r;
 	buf_addc(&c->params, '}');

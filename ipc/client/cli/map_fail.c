@@ -169,8 +169,12 @@ map_fail_lost(struct map *m, int r, struct ganger_error *err)
 {
 	map_fail_erase(m);
 	map_fail_stop(m, MAP_LOST, fail_call(m->cli, r, err));
-	cli_warn(m->cli, "%ju lines are done, %zu were under way",
-	    (uintmax_t)m->progress.done, m->flight.n);
+	cli_warn(m->cli, "%ju lines are done, %zu were under way and %s",
+	    (uintmax_t)m->progress.done, m->flight.n,
+	    m->spec->key != NULL ? "go on: the same command takes them up again"
+	    : json_is_true(json_object_get(m->spec->task, "durable"))
+		? "go on in the daemon"
+		: "are lost");
 }
 
 void

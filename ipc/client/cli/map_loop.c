@@ -30,7 +30,7 @@ send_line(struct map *m, const char *line, size_t len)
 	int r;
 
 	buf_init(&why, SIZE_MAX);
-	r = map_call_make(&m->call, line, len, &why);
+	r = map_call_make(&m->call, line, len, m->in.line.seq + 1, &why);
 	if (r == -EINVAL) {
 		buf_addc(&why, '\0');
 		map_fail_input(m, RPC_PARSE_ERROR, buf_head(&why));

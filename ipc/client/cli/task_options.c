@@ -16,7 +16,15 @@
 #include "ipc/client/cli/args.h"
 #include "ipc/clock.h"
 
-enum kind { KIND_TEXT, KIND_NUMBER, KIND_DURATION, KIND_TIME };
+enum kind {
+	KIND_TEXT,
+	KIND_NUMBER,
+	KIND_DURATION,
+	KIND_TIME,
+	KIND_TRUE, /* these have no value, but are one */
+	KIND_FALSE,
+	KIND_AT_MOST_ONCE,
+};
 
 static const struct {
 	int opt;
@@ -28,14 +36,21 @@ static const struct {
     {'q', "--queue", "queue", KIND_TEXT, 0},
     {'p', "--priority", "priority", KIND_NUMBER, 9},
     {TASK_OPT_RETRIES, "--retries", "retries", KIND_NUMBER, INT32_MAX},
+    {TASK_OPT_BACKOFF, "--backoff", "backoff_ms", KIND_DURATION, 0},
     {TASK_OPT_TIMEOUT, "--timeout", "timeout_ms", KIND_DURATION, 0},
     {TASK_OPT_SOFT_TIMEOUT, "--soft-timeout", "soft_timeout_ms", KIND_DURATION,
 	0},
     {TASK_OPT_DELAY, "--delay", "delay_ms", KIND_DURATION, 0},
     {TASK_OPT_AT, "--at", "run_at", KIND_TIME, 0},
     {TASK_OPT_EXPIRES, "--expires", "expires_ms", KIND_DURATION, 0},
+    {TASK_OPT_RESULT_TTL, "--result-ttl", "result_ttl_ms", KIND_DURATION, 0},
     {TASK_OPT_KEY, "--key", "key", KIND_TEXT, 0},
     {TASK_OPT_UNIQUE, "--unique", "unique", KIND_TEXT, 0},
+    {TASK_OPT_IDEMPOTENCY_KEY, "--idempotency-key", "idempotency_key",
+	KIND_TEXT, 0},
+    {TASK_OPT_AT_MOST_ONCE, "--at-most-once", "delivery", KIND_AT_MOST_ONCE, 0},
+    {TASK_OPT_DURABLE, "--durable", "durable", KIND_TRUE, 0},
+    {TASK_OPT_VOLATILE, "--volatile", "durable", KIND_FALSE, 0},
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
@@ -67,6 +82,12 @@ option_value(const struct cli *cli, size_t i)
 		return json_integer(cli_duration(cli, word, optarg));
 	case KIND_TIME:
 		return time_value(cli, word);
+	case KIND_TRUE:
+		return json_true();
+	case KIND_FALSE:
+		return json_false();
+	case KIND_AT_MOST_ONCE:
+		return json_string("at_most_once");
 	case KIND_TEXT:
 		break;
 	}

@@ -201,6 +201,72 @@ print_error(const struct cli *cli, const json_t *error)
 	json_decref(data);
 }
 
+/* The last errors, one a line; the last of them was printed whole. */
+static void
+print_errors(const struct cli *cli, const json_t *errors, int64_t now_ms)
+{
+	const char *label = "errors";
+	const json_t *error;
+	char ago[FORMAT_SIZE];
+	int64_t at;
+	size_t i;
+
+	json_array_foreach(errors, i, error) {
+		print_label(cli, label);
+		label = "";
+		printf("attempt %jd",
+		    (intmax_t)task_view_number(error, "attempt"));
+		if (task_view_time(error, "at", &at))
+			printf(", %s ago", format_span(now_ms - at, ago));
+		fputs(": ", stdout);
+		text_print_clean(stdout, task_view_text(error, "message"));
+		putchar('\n');
+	}
+}
+
+/* How often it was run, and what has become of the runs. */
+static void
+print_runs(const struct cli *cli, const json_t *task)
+{
+	static const struct {
+		const char *key, *text;
+	} causes[] = {
+	    {"attempt", "attempts used up"},
+	    {"crashes", "workers killed"},
+	    {"interrupted", "cut by a stop"},
+	    {"recoveries", "cut by the daemon's death"},
+	};
+	const char *sep = "  (";
+	int64_t n;
+	size_t i;
+
+	print_label(cli, "runs");
+	printf("%jd", (intmax_t)task_view_number(task, "run"));
+	for (i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
+		n = task_view_number(task, causes[i].key);
+		if (n == 0)
+			continue;
+		printf("%s%jd %s", sep, (intmax_t)n, causes[i].text);
+		sep = ", ";
+	}
+	puts(*sep == ',' ? ")" : "");
+}
+
+/* What holds a task that is ready. */
+static const char *
+waits_for(const json_t *task)
+{
+	const char *what = task_view_text(task, "waiting_for");
+
+	if (strcmp(what, "key") == 0)
+		return "an earlier task of its key";
+	if (strcmp(what, "breaker") == 0)
+		return "its name, whose tasks kill their workers";
+	if (strcmp(what, "pause") == 0)
+		return "its queue, which is paused";
+	return what;
+}
+
 void
 task_view_print(const struct cli *cli, const json_t *task)
 {
@@ -219,13 +285,11 @@ task_view_print(const struct cli *cli, const json_t *task)
 	print_text(cli, "queue", task_view_text(task, "queue"));
 	print_label(cli, "priority");
 	printf("%jd\n", (intmax_t)task_view_number(task, "priority"));
-	print_label(cli, "runs");
-	printf("%jd", (intmax_t)task_view_number(task, "run"));
-	if (task_view_number(task, "attempt") > 0)
-		printf("  (%jd attempts used up)",
-		    (intmax_t)task_view_number(task, "attempt"));
-	putchar('\n');
+	print_runs(cli, task);
+	print_text(cli, "waits for", waits_for(task));
 	print_text(cli, "key", task_view_text(task, "key"));
+	print_text(cli, "unique", task_view_text(task, "unique"));
+	print_text(cli, "delivery", task_view_text(task, "delivery"));
 	print_text(cli, "worker", task_view_text(task, "worker"));
 	print_time(cli, task, "submitted", "submitted_at", now);
 	print_time(cli, task, "due", "run_at", now);
@@ -238,15 +302,7 @@ task_view_print(const struct cli *cli, const json_t *task)
 	print_value(cli, "args", json_object_get(task, "args"));
 	print_value(cli, "result", json_object_get(task, "result"));
 	print_error(cli, json_object_get(task, "error"));
-}
-
-void
-task_view_warn(const struct cli *cli, const json_t *answer)
-{
-	const char *warning = task_view_text(answer, "warning");
-
-	if (warning[0] != '\0')
-		cli_warn(cli, "%s", warning);
+	print_errors(cli, json_object_get(task, "errors"), now);
 }
 
 int

@@ -34,9 +34,6 @@ enum term_style task_view_style(const char *state);
 /* Print everything that is known about a task. */
 void task_view_print(const struct cli *cli, const json_t *task);
 
-/* Print the warning, if there is one, of a submit's answer on stderr. */
-void task_view_warn(const struct cli *cli, const json_t *answer);
-
 /*
  * The exit status of a task that has ended: 0, or CLI_TASK_FAILED after telling
  * why on stderr.

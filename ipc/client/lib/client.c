@@ -6,7 +6,7 @@
  * other id was forgotten, and is dropped.  Answers that came while another one
  * was waited for are on `kept`, in their order.
  */
-#include "ipc/client/client.h"
+#include "ipc/client/lib/client.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -15,12 +15,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <unistd.h>
 
 #include "ipc/client/lib/answer.h"
-#include "ipc/client/lib/conn.h"
-#include "ipc/client/lib/idset.h"
 #include "ipc/json.h"
 #include "ipc/place.h"
 #include "ipc/rpc.h"
@@ -34,15 +31,6 @@ struct kept {
 	struct answer answer;
 	STAILQ_ENTRY(kept) entry;
 	char line[];
-};
-
-struct ganger_client {
-	struct conn conn;
-	size_t max_message; /* 0: no limit */
-	uint64_t last_id;
-	struct idset open;
-	STAILQ_HEAD(, kept) kept;
-	struct kept *lent; /* owned; what the text handed out last stands in */
 };
 
 void
@@ -110,15 +98,25 @@ ganger_client_open(const char *path, struct ganger_client **out)
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return -ENOMEM;
-	r = conn_open(&c->conn, path);
-	if (r < 0) {
-		free(c);
-		return r;
+	c->path = strdup(path);
+	if (c->path == NULL) {
+		r = -ENOMEM;
+		goto err_client;
 	}
+	r = conn_open(&c->conn, path);
+	if (r < 0)
+		goto err_path;
+	backoff_init(&c->backoff, GANGER_CLIENT_RECONNECT_MS);
 	idset_init(&c->open);
 	STAILQ_INIT(&c->kept);
 	*out = c;
 	return 0;
+
+err_path:
+	free(c->path);
+err_client:
+	free(c);
+	return r;
 }
 
 void
@@ -135,6 +133,7 @@ ganger_client_close(struct ganger_client *c)
 	free(c->lent);
 	idset_done(&c->open);
 	conn_close(&c->conn);
+	free(c->path);
 	free(c);
 }
 
@@ -442,15 +441,14 @@ ganger_client_forget(struct ganger_client *c, uint64_t id)
 }
 
 int
-ganger_client_request(struct ganger_client *c, const char *method,
-    json_t *params, json_t **result_out, struct ganger_error *err_out)
+client_ask(struct ganger_client *c, const char *method, const json_t *params,
+    json_t **result_out, struct ganger_error *err_out)
 {
 	struct ganger_reply reply;
 	uint64_t id;
 	int r;
 
 	r = ganger_client_send(c, method, params, &id);
-	json_decref(params);
 	if (r < 0)
 		return r;
 	r = ganger_client_take(c, id, -1, &reply);

@@ -64,6 +64,30 @@ conn_close(struct conn *c)
 }
 
 int
+conn_reopen(struct conn *c, const char *path)
+{
+	struct line_reader *in;
+	int fd, r;
+
+	r = line_reader_new(CONN_LINE_MAX, &in);
+	if (r < 0)
+		return r;
+	r = sock_connect_now(path, &fd);
+	if (r < 0) {
+		line_reader_free(in);
+		return r;
+	}
+	close(c->fd);
+	c->fd = fd;
+	line_reader_free(c->in);
+	c->in = in;
+	buf_reset(&c->out);
+	c->error = c->out_error = 0;
+	c->dead = false;
+	return 0;
+}
+
+int
 conn_kill(struct conn *c, int error)
 {
 	c->dead = true;
@@ -125,6 +149,16 @@ conn_read(struct conn *c)
 		conn_end(c, -errno);
 	}
 	return 0;
+}
+
+int
+conn_probe(const struct conn *c)
+{
+	struct pollfd fd = {.fd = c->fd, .events = POLLRDHUP};
+
+	if (c->error != 0 || c->out_error != 0)
+		return c->error != 0 ? c->error : c->out_error;
+	return poll(&fd, 1, 0) > 0 ? -ECONNRESET : 0;
 }
 
 static int

@@ -35,6 +35,16 @@ int conn_open(struct conn *c, const char *path);
 void conn_close(struct conn *c);
 
 /*
+ * Connect anew, without waiting for room in the backlog (-EAGAIN): what was
+ * queued, and what came and was not handed out, is dropped.  On failure c is as
+ * before.
+ */
+int conn_reopen(struct conn *c, const char *path);
+
+/* 0 while the daemon has the connection open, else why it is lost. */
+int conn_probe(const struct conn *c);
+
+/*
  * Send c->out until it is empty, `due` has come (-ETIMEDOUT), the wake
  * descriptor is readable (-EINTR), or the connection fails.  A `due` that is
  * over already sends what goes at once.

@@ -4,67 +4,30 @@
  *
  * Each builds the parameters and takes from the result what its caller wants.
  */
+#include "ipc/client/lib/task.h"
+
 #include <errno.h>
 
-#include "ipc/client/client.h"
+#include "ipc/client/lib/client.h"
+#include "ipc/client/lib/reconnect.h"
+#include "ipc/proto.h"
 
 /* Ids above this can't be said in JSON as jansson has it. */
 #define ID_MAX ((uint64_t)INT64_MAX)
 
 int
-ganger_client_submit(struct ganger_client *c, json_t *task, uint64_t *id_out,
-    struct ganger_error *err_out)
-{
-	json_t *answer, *id;
-	int r;
-
-	r = ganger_client_request(c, "task.submit", task, &answer, err_out);
-	if (r < 0)
-		return r;
-	id = json_object_get(answer, "id");
-	if (!json_is_integer(id))
-		r = -EPROTO;
-	else if (id_out != NULL)
-		*id_out = (uint64_t)json_integer_value(id);
-	json_decref(answer);
-	return r;
-}
-
-int
-ganger_client_submit_many(struct ganger_client *c, json_t *tasks,
-    json_t **answers_out, struct ganger_error *err_out)
-{
-	return ganger_client_request(c, "task.submit_many",
-	    json_pack("{s:o}", "tasks", tasks), answers_out, err_out);
-}
-
-int
-ganger_client_call(struct ganger_client *c, json_t *task, json_t **result_out,
-    struct ganger_error *err_out)
-{
-	json_t *ended, *result;
-	int r;
-
-	r = ganger_client_request(c, "task.call", task, &ended, err_out);
-	if (r < 0)
-		return r;
-	result = json_object_get(ended, "result");
-	if (result == NULL)
-		r = -EPROTO;
-	else if (result_out != NULL)
-		*result_out = json_incref(result);
-	json_decref(ended);
-	return r;
-}
-
-int
 ganger_client_get(struct ganger_client *c, uint64_t id, json_t **task_out,
     struct ganger_error *err_out)
 {
+	json_t *params;
+	int r;
+
 	if (id > ID_MAX)
 		return -EINVAL;
-	return ganger_client_request(c, "task.get",
-	    json_pack("{s:I}", "id", (json_int_t)id), task_out, err_out);
+	params = json_pack("{s:I}", "id", (json_int_t)id);
+	r = reconnect_request(c, "task.get", params, NULL, task_out, err_out);
+	json_decref(params);
+	return r;
 }
 
 /* {"ids": [...]}; NULL: out of memory, or an id that can't be one. */
@@ -86,20 +49,98 @@ pack_ids(const uint64_t *ids, size_t n)
 	return json_pack("{s:o}", "ids", list);
 }
 
+/* One task.wait, until `due`; borrows params. */
+static int
+wait_once(struct ganger_client *c, json_t *params, struct mono due,
+    json_t **result_out, struct ganger_error *err_out)
+{
+	int64_t left;
+
+	if (due.ns != CONN_NEVER.ns) {
+		left = mono_until_ms(mono_now(), due);
+		if (json_object_set_new(params, "timeout_ms",
+			json_integer(left < 0 ? 0 : left)) < 0)
+			return -ENOMEM;
+	}
+	return client_ask(c, "task.wait", params, result_out, err_out);
+}
+
+/*
+ * Ask, and when the daemon goes away, ask the next one.  Each is told the whole
+ * wait: a task that ended in between is seen as one that has ended.
+ */
+static int
+wait_on(struct ganger_client *c, json_t *params, struct mono due,
+    json_t **result_out, struct ganger_error *err_out)
+{
+	struct ganger_error err = {0};
+	int r, again;
+
+	r = reconnect_check(c);
+	if (r == 0)
+		r = wait_once(c, params, due, result_out, &err);
+	for (;;) {
+		if (reconnect_is_loss(r))
+			again = reconnect(c, due);
+		else if (r == -EREMOTEIO && err.code == RPC_DRAINING)
+			again = reconnect_to_next(c, due);
+		else
+			break;
+		if (again == -EINTR || again == -ETIMEDOUT || again == -ENOMEM)
+			r = again;
+		if (again < 0)
+			break;
+		ganger_error_done(&err);
+		r = wait_once(c, params, due, result_out, &err);
+	}
+	if (r == -EREMOTEIO && err_out != NULL)
+		*err_out = err;
+	else
+		ganger_error_done(&err);
+	return r;
+}
+
+int
+task_wait(struct ganger_client *c, const uint64_t *ids, size_t n,
+    const char *mode, struct mono due, json_t **result_out,
+    struct ganger_error *err_out)
+{
+	json_t *params;
+	int r;
+
+	params = pack_ids(ids, n);
+	if (params == NULL)
+		return -EINVAL;
+	if (mode != NULL &&
+	    json_object_set_new(params, "mode", json_string(mode)) < 0)
+		r = -ENOMEM;
+	else
+		r = wait_on(c, params, due, result_out, err_out);
+	json_decref(params);
+	return r;
+}
+
+static struct mono
+wait_due(int64_t timeout_ms)
+{
+	return timeout_ms < 0 ? CONN_NEVER
+			      : mono_add_ms(mono_now(), timeout_ms);
+}
+
 int
 ganger_client_wait(struct ganger_client *c, const uint64_t *ids, size_t n,
     int64_t timeout_ms, json_t **result_out, struct ganger_error *err_out)
 {
-	json_t *params;
+	return task_wait(
+	    c, ids, n, NULL, wait_due(timeout_ms), result_out, err_out);
+}
 
-	params = pack_ids(ids, n);
-	if (timeout_ms >= 0 && json_object_set_new(params, "timeout_ms",
-				   json_integer(timeout_ms)) < 0) {
-		json_decref(params);
-		return -ENOMEM;
-	}
-	return ganger_client_request(
-	    c, "task.wait", params, result_out, err_out);
+int
+ganger_client_wait_any(struct ganger_client *c, const uint64_t *ids, size_t n,
+    int64_t timeout_ms, json_t **result_out, struct ganger_error *err_out)
+{
+	return task_wait(
+	    c, ids, n, "any", wait_due(timeout_ms), result_out, err_out);
 }
 
 int
