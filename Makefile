@@ -156,7 +156,7 @@ $(BUILD)/unit/$(1): $(BUILD)/tests/unit/$(1).o \
 		$$(DAEMON_LIBS)
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(notdir $(basename $(t))))))
--include $(patsubst %.c,$(BUILD)/%.d,$(UNIT_SRC))
+-include $(patsubst %.c,$(BUILD)/%.d,$(UNIT_SRC) $(wildcard tests/lib/*.c))
 
 .PHONY: units
 units: $(UNIT_BIN)

@@ -30,6 +30,11 @@ HANG = 6 * 3600 if LONG else int(LIMIT * 2) + 120
 def pytest_sessionstart(session):
     # Also when the tests are ended from outside, what they started goes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell's background job is started without it, and its children too.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     if not GANGERD.exists():
         raise pytest.UsageError(f"{GANGERD} is not built")
 

@@ -219,9 +219,9 @@ GANGER_CLIENT_API int ganger_client_wait_any(struct ganger_client *c,
     struct ganger_error *err_out);
 
 /*
- * Cancel those of the n tasks that have not started.  *result_out is
- * {"count": …, "skipped": [{"id", "state"}, …]}.  That none could be cancelled
- * is an error, of code -32013.
+ * Cancel those of the n tasks that have not started, and ask those that run to
+ * end.  *result_out is {"count": …, "cancelling": …, "skipped": [{"id",
+ * "state"}, …]}.  That all were skipped is an error, of code -32013.
  */
 GANGER_CLIENT_API int ganger_client_cancel(struct ganger_client *c,
     const uint64_t *ids, size_t n, json_t **result_out,

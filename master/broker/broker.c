@@ -29,6 +29,7 @@
 #include "master/broker/dispatch.h"
 #include "master/broker/life.h"
 #include "master/broker/load.h"
+#include "master/broker/mailbox.h"
 #include "master/broker/reconfigure.h"
 #include "master/broker/result.h"
 #include "master/broker/roster.h"
@@ -112,7 +113,8 @@ drain(struct broker *b)
 	for (i = 0; i < b->n_crews; i++) {
 		struct crew *w = b->crews[i];
 
-		if (crew_has_no_work(w) && !window_has_work(b, crew_shifts(w)))
+		if (crew_has_no_work(w) && !window_can_run(b, crew_shifts(w)) &&
+		    !mailbox_goes_on(b))
 			roster_pill_all(w);
 		else
 			idle = false;
@@ -136,7 +138,9 @@ static void
 feed(struct broker *b)
 {
 	mailbox_tidy(b);
-	if (b->phase < BROKER_QUITTING && !storage_is_behind(b))
+	/* Before an exec nothing new starts: the store comes to rest. */
+	if (b->phase < BROKER_QUITTING && b->handover.binary < 0 &&
+	    !storage_is_behind(b))
 		dispatch_run(b);
 }
 

@@ -75,18 +75,11 @@ refuse_missing(struct bulk *k)
 
 /* None of them could be changed. */
 static void
-refuse_state(struct bulk *k)
+refuse_all(struct bulk *k)
 {
-	struct buf more;
 	struct fault f;
 
-	fault_set(&f, RPC_WRONG_STATE, "%s", change_condition(&k->change));
-	buf_init(&more, SIZE_MAX);
-	buf_adds(&more, "\"skipped\":[");
-	buf_add(&more, buf_head(&k->tally.skipped), buf_len(&k->tally.skipped));
-	buf_addc(&more, ']');
-	f.more = buf_steal(&more, NULL);
-	buf_done(&more);
+	change_refuse(&k->change, &k->tally, &f);
 	refuse(k, &f);
 }
 
@@ -114,7 +107,7 @@ static void
 finish(struct bulk *k)
 {
 	if (k->tally.n_changed + k->tally.n_asked == 0)
-		refuse_state(k);
+		refuse_all(k);
 	else if (!k->tally.durable)
 		on_kept(k, 0);
 	else if (store_barrier(k->broker->store, on_kept, k) < 0)
@@ -150,7 +143,7 @@ change_item(struct item *item)
 		k->n_lookups++;
 	else if (r == -EAGAIN &&
 		 (item->n_looks >= LOOKS_MAX || look_up(item) < 0))
-		change_skip(&k->tally, item->task);
+		change_skip(&k->tally, item->task, -EBUSY);
 }
 
 /* A round of look-ups is over. */
@@ -183,7 +176,7 @@ on_looked_up(void *arg, int err, struct task *t)
 
 	if (err == -ENOENT && k->changing) {
 		/* It was deleted meanwhile. */
-		change_skip(&k->tally, item->task);
+		change_skip(&k->tally, item->task, -ENOENT);
 	} else if (err < 0) {
 		k->err = err;
 		k->missing = item->id;

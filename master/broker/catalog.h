@@ -73,6 +73,8 @@ struct queue {
 	shift_set next_shifts, next_past;
 	struct lane_list lanes, next_lanes;
 	struct queue_counts count;
+	/* Of the scheduled ones, those on the disk only; [run_at_is_wall]. */
+	uint64_t n_spilled_due[2];
 	bool paused;         /* none of its tasks is started */
 	struct rate rate;    /* of starts, by the settings */
 	int64_t age_ms;      /* in which a task gains a priority; 0: never */

@@ -11,8 +11,10 @@
 #include "master/broker/gate.h"
 #include "master/broker/life.h"
 #include "master/broker/run.h"
+#include "master/broker/unique.h"
 
-#define SKIPPED_MAX 10000 /* told by id */
+#define SKIPPED_MAX   10000 /* told by id */
+#define FULL_RETRY_MS 1000
 
 void
 change_tally_init(struct change_tally *tally)
@@ -57,10 +59,14 @@ change_condition(const struct change *c)
 }
 
 void
-change_skip(struct change_tally *tally, const struct task *t)
+change_skip(struct change_tally *tally, const struct task *t, int why)
 {
 	struct buf *out = &tally->skipped;
 
+	if (tally->n_skipped == 0)
+		tally->why = why;
+	else if (tally->why != why)
+		tally->why = 0;
 	if (tally->n_skipped++ >= SKIPPED_MAX)
 		return;
 	if (buf_len(out) > 0)
@@ -88,34 +94,85 @@ cancel(struct broker *b, const struct change *c, struct task *t,
 	return r;
 }
 
-static int
-erase(struct broker *b, struct task *t, struct change_tally *tally)
+/* Set the fault to what all of the skipped ones have in common. */
+static void
+set_reason(
+    const struct change *c, const struct change_tally *tally, struct fault *f)
 {
-	/* Who waits for its end is told of it first. */
-	if (life_find_ending(b, t->id) != NULL)
-		return -EBUSY;
-	store_erase(b->store, t);
-	tally->n_changed++;
-	return 0;
+	switch (tally->why) {
+	case -EBUSY:
+		fault_set(f, RPC_WRONG_STATE,
+		    "another request is changing the task just now");
+		f->retryable = true;
+		break;
+	case -ENOENT:
+		fault_set(f, RPC_NO_SUCH_TASK, "the task has just gone");
+		break;
+	case -EEXIST:
+		fault_set(f, RPC_DUPLICATE,
+		    "task %llu has the place of the task, by its \"unique\"",
+		    (unsigned long long)tally->twin);
+		f->id = tally->twin;
+		break;
+	case -ENOSPC:
+		fault_set(f, RPC_QUEUE_FULL, "the daemon is full");
+		f->retryable = true;
+		f->retry_after_ms = FULL_RETRY_MS;
+		break;
+	case -ENOMEM:
+		fault_set(f, RPC_INTERNAL_ERROR, "out of memory");
+		f->retryable = true;
+		break;
+	default:
+		fault_set(f, RPC_WRONG_STATE, "%s", change_condition(c));
+		break;
+	}
+}
+
+void
+change_refuse(
+    const struct change *c, const struct change_tally *tally, struct fault *f)
+{
+	struct buf more;
+
+	set_reason(c, tally, f);
+	buf_init(&more, SIZE_MAX);
+	buf_adds(&more, "\"skipped\":[");
+	buf_add(&more, buf_head(&tally->skipped), buf_len(&tally->skipped));
+	buf_addc(&more, ']');
+	f->more = buf_steal(&more, NULL);
+	buf_done(&more);
+}
+
+/* The one that keeps t from being revived. */
+static void
+note_twin(struct broker *b, struct change_tally *tally, const struct task *t)
+{
+	const struct task *twin = unique_find(b, t->queue, t->kind, t->unique);
+
+	tally->twin = twin == NULL ? 0 : twin->id;
 }
 
 static int
 apply(struct broker *b, const struct change *c, struct task *t,
     struct change_tally *tally)
 {
-	int r;
+	int r = 0;
 
 	switch (c->kind) {
 	case CHANGE_CANCEL:
 		return cancel(b, c, t, tally);
 	case CHANGE_RETRY:
 		r = life_revive(b, t);
-		tally->n_changed += r == 0;
-		return r;
+		if (r == -EEXIST)
+			note_twin(b, tally, t);
+		break;
 	case CHANGE_DELETE:
+		r = life_erase(b, t);
 		break;
 	}
-	return erase(b, t, tally);
+	tally->n_changed += r == 0;
+	return r;
 }
 
 /* Change t, which is how it is, and count it. */
@@ -123,10 +180,14 @@ static void
 carry_out(struct broker *b, const struct change *c, struct task *t,
     struct change_tally *tally)
 {
+	int r = -EINVAL;
+
 	/* A change may drop the last reference but this. */
 	task_ref(t);
-	if (!change_suits(c, t->state) || apply(b, c, t, tally) < 0)
-		change_skip(tally, t);
+	if (change_suits(c, t->state))
+		r = apply(b, c, t, tally);
+	if (r < 0)
+		change_skip(tally, t, r);
 	else if (t->durable)
 		tally->durable = true;
 	task_unref(t);
@@ -147,10 +208,12 @@ on_twin(void *arg, int err, uint64_t id)
 {
 	struct revival *r = arg;
 
-	if (err == 0 && id != 0)
-		change_skip(r->tally, r->task);
-	else if (err == 0)
+	if (err == 0 && id != 0) {
+		r->tally->twin = id;
+		change_skip(r->tally, r->task, -EEXIST);
+	} else if (err == 0) {
 		carry_out(r->broker, r->change, r->task, r->tally);
+	}
 	r->fn(r->arg, err);
 	task_unref(r->task);
 	free(r);
@@ -165,7 +228,7 @@ retry(struct broker *b, const struct change *c, struct task *t,
 	int looks;
 
 	if (r == NULL) {
-		change_skip(tally, t);
+		change_skip(tally, t, -ENOMEM);
 		return 0;
 	}
 	*r = (struct revival){b, c, task_ref(t), tally, fn, arg};
@@ -175,7 +238,7 @@ retry(struct broker *b, const struct change *c, struct task *t,
 	if (looks == 0)
 		carry_out(b, c, t, tally);
 	else
-		change_skip(tally, t);
+		change_skip(tally, t, -ENOMEM);
 	task_unref(t);
 	free(r);
 	return 0;

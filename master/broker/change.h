@@ -10,6 +10,7 @@
 
 #include "ipc/buf.h"
 #include "master/broker/broker.h"
+#include "master/broker/fault.h"
 
 enum change_kind { CHANGE_CANCEL, CHANGE_RETRY, CHANGE_DELETE };
 
@@ -23,6 +24,8 @@ struct change_tally {
 	uint64_t n_changed;
 	uint64_t n_asked;   /* running ones that were told to end */
 	uint64_t n_skipped; /* named in skipped, as far as it goes */
+	int why;            /* -errno that all of them have in common, or 0 */
+	uint64_t twin;      /* for -EEXIST: who has the place of the last one */
 	bool durable;       /* one of them is: the store has to keep it */
 	struct buf skipped; /* {"id", "state"} with commas between them */
 };
@@ -43,13 +46,17 @@ typedef void (*change_fn)(void *arg, int err);
 int change_task(struct broker *b, const struct change *c, struct task *t,
     struct change_tally *tally, change_fn fn, void *arg);
 
-/* Count t as one that was not changed. */
-void change_skip(struct change_tally *tally, const struct task *t);
+/* Count t as one that was not changed, for -errno: those of life_revive. */
+void change_skip(struct change_tally *tally, const struct task *t, int why);
+
+/* Say why nothing was changed; its `more` names the skipped ones. */
+void change_refuse(
+    const struct change *c, const struct change_tally *tally, struct fault *f);
 
 /* True when a task in this state can be changed so. */
 bool change_suits(const struct change *c, enum task_state state);
 
-/* Which tasks can be: the words of an error. */
+/* Which tasks can be, by their states: the words of an error. */
 const char *change_condition(const struct change *c);
 
 /* Append the members of an answer, without its braces. */

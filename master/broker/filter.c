@@ -44,6 +44,9 @@ filter_set(const struct broker *b, const struct param *v,
 	}
 	out->since_ms = v[FILTER_SINCE].number;
 	out->until_ms = v[FILTER_UNTIL].number;
+	/* There 0 is any time: this is before all tasks as well. */
+	if (v[FILTER_UNTIL].given && out->until_ms == 0)
+		out->until_ms = -1;
 	return 0;
 }
 

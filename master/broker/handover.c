@@ -162,6 +162,8 @@ on_turn_over(struct ev_loop *loop, struct ev_prepare *w, int revents)
 	(void)revents;
 	if (b->phase != BROKER_SERVING)
 		fail(h, "the daemon is stopping");
+	else if (b->store_failing != 0)
+		fail(h, "the store can't be written");
 	else if (handover_is_at_rest(b))
 		attempt(h);
 	else
@@ -201,10 +203,10 @@ handover_done(struct handover *h)
 	h->binary = -1;
 	ev_prepare_stop(h->broker->loop, &h->turn);
 	ev_timer_stop(h->broker->loop, &h->patience);
-	if (!h->broker->holding)
-		return;
-	conn_hold_all(h->broker, false);
-	/* What they hold is taken at the end of a turn: bring one. */
+	if (h->broker->holding)
+		conn_hold_all(h->broker, false);
+	/* What clients and queues hold is taken at the end of a turn: bring
+	 * one. */
 	ev_timer_set(&h->patience, 0., 0.);
 	ev_timer_start(h->broker->loop, &h->patience);
 }

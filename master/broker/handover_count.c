@@ -28,6 +28,7 @@ static const struct handover_field stats_fields[] = {
     STAT(quarantined),
     STAT(retried),
     STAT(requeued),
+    STAT(recovered),
 };
 
 static const struct handover_field queue_fields[] = {
@@ -44,6 +45,9 @@ static const struct handover_field parting_fields[] = {
     PARTING(timeout_ms, HANDOVER_64),
     PARTING(soft_timeout_ms, HANDOVER_64),
     PARTING(max_queued, HANDOVER_64),
+    PARTING(max_running, HANDOVER_64),
+    PARTING(rate_count, HANDOVER_64),
+    PARTING(rate_ms, HANDOVER_64),
 };
 
 static void
@@ -98,5 +102,8 @@ handover_count_load_queue(struct broker *b, const struct handover_in *in)
 	if (q->leaving)
 		handover_in_fields(
 		    in, parting_fields, N(parting_fields), &q->parting);
+	if (q->leaving)
+		rate_set(&q->rate, q->parting.rate_count, q->parting.rate_ms,
+		    mono_now());
 	return 0;
 }

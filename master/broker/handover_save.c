@@ -127,7 +127,7 @@ save_tasks(struct broker *b, struct handover_out *o)
 	save_ready(b, o);
 	RB_FOREACH(t, task_tree, &b->tasks)
 	{
-		if (t->place == TASK_NOWHERE || t->place == TASK_IN_BREAKER)
+		if (t->place != TASK_IN_LANE && t->place != TASK_IN_SUSPECTS)
 			handover_task_write(o, "task", t);
 	}
 	for (t = store_memory_next_ended(memory, NULL); t != NULL;

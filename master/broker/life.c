@@ -9,8 +9,8 @@
  * The end of a durable task is told when it is kept, so that no one is told
  * what is not so after a crash: until then it is in broker.ending.
  *
- * A task that is spilled stays in broker.departing until the disk has it as it
- * is: what was read before that shows it as it was.
+ * A task that is spilled, or deleted, stays in broker.departing until the disk
+ * has it so: what was read before that shows it as it was.
  */
 #include "master/broker/life.h"
 
@@ -247,11 +247,18 @@ find_departing(const struct broker *b, uint64_t id)
 	    task_tree, (struct task_tree *)(uintptr_t)&b->departing, &key);
 }
 
-/* t was spilled; takes a reference. */
+bool
+life_is_departing(const struct broker *b, uint64_t id)
+{
+	const struct task *t = find_departing(b, id);
+
+	return t != NULL && !task_is_final(t);
+}
+
+/* Remember t until the disk has it as it is; takes a reference. */
 static void
 depart(struct broker *b, struct task *t)
 {
-	t->spilled = true;
 	if (!store_news_has(t)) {
 		task_unref(t);
 		return;
@@ -295,6 +302,7 @@ life_spill(struct broker *b, struct task *t)
 	unique_spill(b, t);
 	mailbox_spill(b, t);
 	remove_task(b, t);
+	t->spilled = true;
 	depart(b, t);
 	return true;
 }
@@ -334,6 +342,18 @@ life_find_ending(const struct broker *b, uint64_t id)
 	    task_tree, (struct task_tree *)(uintptr_t)&b->ending, &key);
 }
 
+/* t, if it waits for a time of the wall clock, is due by that as it is now. */
+static void
+follow_wall(struct task *t)
+{
+	int64_t early;
+
+	if (t->state != TASK_SCHEDULED || !t->run_at_is_wall)
+		return;
+	early = t->run_at - wall_now_ms();
+	t->due = mono_add_ms(mono_now(), early > 0 ? early : 0);
+}
+
 /* t was spilled, and is so no more; NULL: there is no memory. */
 static struct task *
 bring_back(struct broker *b, struct task *t)
@@ -354,6 +374,7 @@ bring_back(struct broker *b, struct task *t)
 		(void)window_admit(b, t);
 	if (t->state == TASK_READY && !t->parked)
 		life_place(b, t);
+	follow_wall(t);
 	life_set_timer(b, t);
 	return t;
 }
@@ -371,6 +392,8 @@ life_adopt(struct broker *b, struct task *t)
 			return NULL;
 		return bring_back(b, t);
 	}
+	if (task_is_final(other))
+		return NULL; /* it is being deleted */
 	stop_departing(b, other);
 	t = bring_back(b, other);
 	if (t == NULL)
@@ -380,14 +403,40 @@ life_adopt(struct broker *b, struct task *t)
 	return t;
 }
 
-int
-life_revive(struct broker *b, struct task *t)
+/* t, as it was read, is what the store has of it, and no news are under way. */
+static int
+check_ended(struct broker *b, const struct task *t)
 {
-	if (task_next_state(t->state, TASK_EV_REVIVE) < 0)
-		return -EINVAL;
 	if (life_find(b, t->id) != NULL || life_find_ending(b, t->id) != NULL ||
 	    find_departing(b, t->id) != NULL)
 		return -EBUSY;
+	return t->durable || t->shelved ? 0 : -ENOENT;
+}
+
+int
+life_erase(struct broker *b, struct task *t)
+{
+	int r = task_is_final(t) ? check_ended(b, t) : -EINVAL;
+
+	if (r < 0)
+		return r;
+	store_erase(b->store, t);
+	/* What was read before that shows it as if it were there. */
+	if (t->durable)
+		depart(b, task_ref(t));
+	return 0;
+}
+
+int
+life_revive(struct broker *b, struct task *t)
+{
+	int r;
+
+	if (task_next_state(t->state, TASK_EV_REVIVE) < 0)
+		return -EINVAL;
+	r = check_ended(b, t);
+	if (r < 0)
+		return r;
 	if (b->n_waiting >= b->settings->max_queued)
 		return -ENOSPC;
 	if (t->unique != NULL &&
@@ -433,6 +482,8 @@ make_volatile(struct broker *b, struct task *t)
 {
 	bool ended = t->ending;
 
+	/* It is none of those that can be left to the disk. */
+	window_leave(b, t);
 	t->durable = false;
 	if (ended) {
 		t->ending = false;
@@ -579,6 +630,7 @@ life_restore(struct broker *b, struct task *t)
 	if (t->state == TASK_READY && !t->parked)
 		life_place(b, t);
 	count(b, t, 1);
+	follow_wall(t);
 	life_set_timer(b, t);
 	return 0;
 }
@@ -691,16 +743,13 @@ on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 void
 life_follow_wall(struct broker *b)
 {
-	struct mono now = mono_now();
-	int64_t early, wall_ms = wall_now_ms();
 	struct task *t;
 
 	RB_FOREACH(t, task_tree, &b->tasks)
 	{
 		if (t->state != TASK_SCHEDULED || !t->run_at_is_wall)
 			continue;
-		early = t->run_at - wall_ms;
-		t->due = mono_add_ms(now, early > 0 ? early : 0);
+		follow_wall(t);
 		life_set_timer(b, t);
 	}
 }

@@ -52,17 +52,24 @@ void life_put_failed(struct broker *b, struct task *t, int err);
 
 /*
  * An operator's retry of t, which has ended.  The broker takes a reference of
- * its own.  -EINVAL: not in this state; -EBUSY: it is being kept just now, or
- * was revived; -EEXIST: another one has its `unique`; -ENOSPC: too many wait;
- * -ENOMEM.
+ * its own.  -EINVAL: not in this state; -EBUSY: it is being kept or deleted
+ * just now, or was revived; -ENOENT: it is gone; -EEXIST: another one has its
+ * `unique`; -ENOSPC: too many wait; -ENOMEM.
  */
 int life_revive(struct broker *b, struct task *t);
+
+/* Forget t, which has ended.  -EINVAL, -EBUSY and -ENOENT as above. */
+int life_erase(struct broker *b, struct task *t);
 
 /* t has waited longer than it wanted to. */
 void life_expire(struct broker *b, struct task *t);
 
 /* The task of that id that has ended, which the store has yet to keep. */
 struct task *life_find_ending(const struct broker *b, uint64_t id);
+
+/* True when a task of that id was spilled or deleted, but not on disk so far.
+ */
+bool life_is_departing(const struct broker *b, uint64_t id);
 
 /* Let t, which is ready, wait where those look for it that can run it. */
 void life_place(struct broker *b, struct task *t);

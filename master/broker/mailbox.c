@@ -373,22 +373,43 @@ mailbox_spill(struct broker *b, struct task *t)
 static size_t
 keep(const struct broker *b)
 {
-	if (b->window.closed)
-		return 0;
 	return b->mailboxes.n_durable > MANY ? KEEP_FEW : KEEP;
 }
 
-/* Leave to the disk what is not among the next ones. */
+/* Is somebody parked behind seq who is lost if the broker ends before? */
+static bool
+is_wanted(const struct mailbox *m, uint64_t seq)
+{
+	const struct task *t;
+
+	for (t = TAILQ_LAST(&m->parked, task_list); t != NULL && t->seq > seq;
+	     t = TAILQ_PREV(t, task_list, entry))
+		if (!t->durable)
+			return true;
+	return false;
+}
+
+bool
+mailbox_is_wanted(const struct broker *b, const struct task *t)
+{
+	return b->phase == BROKER_DRAINING && t->mailbox != NULL &&
+	       is_wanted(t->mailbox, t->seq);
+}
+
+/* Leave to the disk what is not among the next ones, or not wanted. */
 static void
 trim(struct mailbox *m)
 {
-	size_t most = keep(m->broker);
+	struct broker *b = m->broker;
+	size_t most = b->window.closed ? 0 : keep(b);
 	struct task *t, *before;
 
 	for (t = TAILQ_LAST(&m->parked, task_list);
 	     t != NULL && m->n_durable > most; t = before) {
 		before = TAILQ_PREV(t, task_list, entry);
-		if (t->durable && !life_spill(m->broker, t))
+		if (!t->durable)
+			continue;
+		if ((most == 0 && mailbox_is_wanted(b, t)) || !life_spill(b, t))
 			break;
 	}
 }
@@ -509,7 +530,7 @@ fetch(struct mailbox *m)
 	    .order = STORE_KEY,
 	    .key = m->key,
 	    .after = (int64_t)(m->disk_from > 0 ? m->disk_from - 1 : 0),
-	    .n = most == 0 ? 1 : most - most / 4,
+	    .n = most - most / 4,
 	    .max_bytes = FETCH_BYTES,
 	};
 
@@ -543,6 +564,17 @@ runs_short(const struct mailbox *m)
 	       m->given > 0 && m->n_durable < keep(m->broker) / 4;
 }
 
+/* Is what is parked on the disk to be brought from there now? */
+static bool
+needs_fetch(const struct mailbox *m)
+{
+	if (m->disk_from == NO_SEQ)
+		return false;
+	if (m->broker->window.closed && !is_wanted(m, m->disk_from))
+		return false;
+	return m->holder == HOLDER_NONE || runs_short(m);
+}
+
 /* Do for m what there is to do. */
 static void
 settle(struct mailbox *m)
@@ -555,8 +587,7 @@ settle(struct mailbox *m)
 		return;
 	if (m->holder == HOLDER_UNKNOWN && !TAILQ_EMPTY(&m->parked))
 		look_for_holder(m);
-	else if (m->disk_from != NO_SEQ &&
-		 (m->holder == HOLDER_NONE || runs_short(m)))
+	else if (needs_fetch(m))
 		fetch(m);
 	else if (m->n_members == 0 && m->holder != HOLDER_ENDED)
 		mailbox_free(m);
@@ -578,6 +609,38 @@ mailbox_is_settled(const struct broker *b)
 {
 	return LIST_EMPTY(&b->mailboxes.todo) &&
 	       LIST_EMPTY(&b->mailboxes.later);
+}
+
+/* Will the key go to somebody whom the end of a drain has to wait for? */
+static bool
+goes_on(const struct mailbox *m)
+{
+	bool somebody = !TAILQ_EMPTY(&m->parked);
+
+	if (m->broker->window.closed)
+		somebody = is_wanted(m, 0);
+	else if (m->holder != HOLDER_UNKNOWN)
+		somebody = somebody || m->disk_from != NO_SEQ;
+	if (m->holder == HOLDER_HERE)
+		return somebody && m->task->state == TASK_RUNNING;
+	return somebody && m->holder != HOLDER_ABSENT;
+}
+
+bool
+mailbox_goes_on(const struct broker *b)
+{
+	struct mailbox *m;
+
+	/* What has ended would never be kept. */
+	if (b->store_failing != 0)
+		return false;
+	RB_FOREACH(m, mailbox_tree,
+	    (struct mailbox_tree *)(uintptr_t)&b->mailboxes.tree)
+	{
+		if (goes_on(m))
+			return true;
+	}
+	return false;
 }
 
 void

@@ -83,6 +83,18 @@ void mailbox_tidy(struct broker *b);
 /* True when mailbox_tidy has left nothing for a later time. */
 bool mailbox_is_settled(const struct broker *b);
 
+/*
+ * True when t, which waits and is durable, has to be run although a drain
+ * leaves such tasks to the disk: behind it waits one that is in memory alone.
+ */
+bool mailbox_is_wanted(const struct broker *b, const struct task *t);
+
+/*
+ * True while a drain is not over: a task has a key, or just had it, that goes
+ * to another one then.
+ */
+bool mailbox_goes_on(const struct broker *b);
+
 /* Free what is left, when the store is gone. */
 void mailbox_done_all(struct broker *b);
 

@@ -235,6 +235,29 @@ intake_enter(struct intake *in)
 		answer_submit(in);
 }
 
+/* What has not been let in is not going to be; f has nothing to be freed. */
+static void
+refuse_rest(struct intake *in, const struct fault *f)
+{
+	struct submission *s;
+	struct fault copy;
+
+	if (in->next == 0) {
+		copy = *f;
+		intake_refuse(in, &copy);
+		return;
+	}
+	/* Of one of many, whose first ones have entered. */
+	for (; in->next < in->n; in->next++) {
+		s = &in->list[in->next];
+		copy = *f;
+		if (!s->refused)
+			note_refusal(s, &copy);
+	}
+	hold_end(in->call->broker, &in->hold);
+	answer_submit(in);
+}
+
 static void
 on_looked(void *arg, int err)
 {
@@ -248,7 +271,7 @@ on_looked(void *arg, int err)
 	fault_set(
 	    &f, RPC_STORAGE, "the store can't be searched: %s", strerror(-err));
 	f.retryable = true;
-	intake_refuse(in, &f);
+	refuse_rest(in, &f);
 }
 
 /* Look up what is known of those that are still to enter. */
@@ -303,7 +326,7 @@ intake_drop(struct hold *h)
 
 	fault_set(&f, RPC_QUEUE_FULL, "there is no room");
 	f.retryable = true;
-	intake_refuse(in, &f);
+	refuse_rest(in, &f);
 }
 
 /* The tasks are made. */

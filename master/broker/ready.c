@@ -81,6 +81,16 @@ ready_is_before(const struct task *a, const struct task *b, int64_t age_ms)
 	return a->seq < b->seq;
 }
 
+void
+ready_set_limit(struct ready *r, unsigned priority, uint64_t seq)
+{
+	r->limit[priority] = seq;
+	if (seq == UINT64_MAX)
+		r->more &= ~(1u << priority);
+	else
+		r->more |= 1u << priority;
+}
+
 struct task *
 ready_peek(const struct ready *r, int64_t age_ms)
 {

@@ -40,6 +40,9 @@ void ready_restore(struct ready *r, struct task *t);
 bool ready_is_before(
     const struct task *a, const struct task *b, int64_t age_ms);
 
+/* Nothing of that priority beyond seq is to be started; UINT64_MAX: all may. */
+void ready_set_limit(struct ready *r, unsigned priority, uint64_t seq);
+
 /* The next task, or NULL; pop takes it out. */
 struct task *ready_peek(const struct ready *r, int64_t age_ms);
 struct task *ready_pop(struct ready *r, int64_t age_ms);

@@ -54,6 +54,7 @@ struct waiter {
 	struct call *call; /* NULL once answered or dropped */
 	bool is_call;      /* task.call, else task.wait */
 	bool any;
+	bool over; /* its time is, but for the look-ups that are open */
 	struct ev_timer timer;
 	size_t n;
 	size_t n_ended;
@@ -260,21 +261,6 @@ answer(struct waiter *w)
 	release(w);
 }
 
-/* Answer when what was waited for has come. */
-static void
-check(struct waiter *w)
-{
-	if (w->call == NULL) {
-		if (w->n_lookups == 0)
-			release(w);
-		return;
-	}
-	if (w->n_lookups > 0)
-		return;
-	if (w->n_ended == w->n || (w->any && w->n_ended > 0))
-		answer(w);
-}
-
 static void
 refuse(struct waiter *w, const struct fault *f)
 {
@@ -284,16 +270,14 @@ refuse(struct waiter *w, const struct fault *f)
 	call_error(call, f);
 }
 
+/* Its time is over. */
 static void
-on_timeout(struct ev_loop *loop, struct ev_timer *timer, int revents)
+run_out(struct waiter *w)
 {
-	struct waiter *w = timer->data;
 	char flap[FLAP_SIZE];
 	struct fault f;
 	bool flaps;
 
-	(void)loop;
-	(void)revents;
 	if (!w->is_call) {
 		answer(w);
 		return;
@@ -307,6 +291,37 @@ on_timeout(struct ev_loop *loop, struct ev_timer *timer, int revents)
 	f.retryable = true;
 	f.id = w->links[0].id;
 	refuse(w, &f);
+}
+
+/* Answer when what was waited for has come. */
+static void
+check(struct waiter *w)
+{
+	if (w->call == NULL) {
+		if (w->n_lookups == 0)
+			release(w);
+		return;
+	}
+	if (w->n_lookups > 0)
+		return;
+	if (w->n_ended == w->n || (w->any && w->n_ended > 0))
+		answer(w);
+	else if (w->over)
+		run_out(w);
+}
+
+static void
+on_timeout(struct ev_loop *loop, struct ev_timer *timer, int revents)
+{
+	struct waiter *w = timer->data;
+
+	(void)loop;
+	(void)revents;
+	/* What has ended by now is told, also to who does not want to wait. */
+	if (w->n_lookups > 0)
+		w->over = true;
+	else
+		run_out(w);
 }
 
 static void
@@ -371,7 +386,7 @@ take_found(struct waiter *w, size_t i, struct task *t)
 		here = life_find_ending(w->broker, t->id);
 	if (here != NULL) {
 		link_task(w, i, here);
-	} else if (task_is_final(t)) {
+	} else if (task_is_final(t) && !life_is_departing(w->broker, t->id)) {
 		w->links[i].task = task_ref(t);
 		w->n_ended++;
 	} else {
@@ -381,6 +396,16 @@ take_found(struct waiter *w, size_t i, struct task *t)
 		link_absent(&w->links[i], a);
 	}
 	return 0;
+}
+
+static void
+fault_set_unread(struct fault *f, uint64_t id, int err)
+{
+	fault_set(f, err == -ENOENT ? RPC_NO_SUCH_TASK : RPC_STORAGE,
+	    err == -ENOENT ? "no task %llu" : "task %llu can't be read",
+	    (unsigned long long)id);
+	f->retryable = err != -ENOENT;
+	f->id = id;
 }
 
 /* An id that the broker does not hold: the store has it, or nobody. */
@@ -398,12 +423,47 @@ on_found(void *arg, int err, struct task *t)
 		check(w);
 		return;
 	}
-	fault_set(&f, err == -ENOENT ? RPC_NO_SUCH_TASK : RPC_STORAGE,
-	    err == -ENOENT ? "no task %llu" : "task %llu can't be read",
-	    (unsigned long long)l->id);
-	f.retryable = err != -ENOENT;
-	f.id = l->id;
+	fault_set_unread(&f, l->id, err);
 	refuse(w, &f);
+}
+
+/* A look for a task that is waited for. */
+struct look {
+	struct broker *broker;
+	uint64_t id;
+};
+
+static void
+on_looked(void *arg, int err, struct task *t)
+{
+	struct look *look = arg;
+	struct absent *a;
+	struct fault f;
+
+	(void)t;
+	if (err == -ENOENT || err == -EUCLEAN) {
+		fault_set_unread(&f, look->id, err);
+		while ((a = find_absent(look->broker, look->id)) != NULL)
+			refuse(LIST_FIRST(&a->waiters)->waiter, &f);
+	}
+	free(look);
+}
+
+void
+result_review(struct broker *b)
+{
+	struct absent *a;
+	struct look *look;
+
+	RB_FOREACH(a, absent_tree, &b->absents)
+	{
+		look = malloc(sizeof(*look));
+		if (look == NULL)
+			return;
+		*look = (struct look){b, a->id};
+		if (store_get(b->store, a->id, on_looked, look) < 0)
+			free(look);
+	}
 }
 
 void

@@ -49,6 +49,12 @@ bool result_spill(struct broker *b, struct task *t);
 /* t has become resident: who waits for its id waits for it. */
 void result_adopt(struct broker *b, struct task *t);
 
+/*
+ * Tasks that should be on the disk are not there: tell who waits for one of
+ * them, as far as there is memory for that.
+ */
+void result_review(struct broker *b);
+
 /* t, new, was not kept (-errno): tell whose call it was. */
 void result_refuse_task(struct broker *b, struct task *t, int err);
 

@@ -126,6 +126,22 @@ tell_found(const struct broker *b, const struct store_found *found)
 		    (unsigned long long)found->n_broken_off);
 }
 
+/* So that a filter can name also what the settings have no more. */
+static int
+know_names(struct broker *b, const struct store_found *found)
+{
+	struct queue *q;
+	struct kind *kind;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < found->n_queues; i++)
+		r = catalog_need_queue(&b->catalog, found->queues[i], &q);
+	for (i = 0; r == 0 && i < found->n_kinds; i++)
+		r = catalog_need_kind(&b->catalog, found->kinds[i], &kind);
+	return r;
+}
+
 /* Take up what was found. */
 static int
 take_up(struct broker *b, const struct store_found *found)
@@ -138,6 +154,7 @@ take_up(struct broker *b, const struct store_found *found)
 		shared->last_id = found->last_id;
 	if (b->seq < found->last_seq)
 		b->seq = found->last_seq;
+	storage_note_ids(b);
 	b->steady_ms = found->steady_ms;
 	b->n_keyed_absent = found->n_keyed;
 	b->n_unique_absent = found->n_unique;
@@ -148,7 +165,9 @@ take_up(struct broker *b, const struct store_found *found)
 		b->n_unique_absent -= t->durable && t->unique != NULL;
 	}
 	b->stats.recovered += found->n_recovered;
-	r = window_load(b, found);
+	r = know_names(b, found);
+	if (r == 0)
+		r = window_load(b, found);
 	return r < 0 ? r : resume_queues(b, found);
 }
 
@@ -216,6 +235,16 @@ storage_reopen(struct broker *b)
 	if (open_disk(b, true, &found, why) < 0)
 		log_fatal("%s", why);
 	store_found_done(&found);
+}
+
+void
+storage_note_ids(struct broker *b)
+{
+	struct store *disk = store_split_disk(b->store);
+
+	if (disk != NULL)
+		store_sqlite_note_ids(
+		    disk, b->settings->shared->last_id, b->seq);
 }
 
 void

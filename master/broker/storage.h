@@ -26,6 +26,9 @@ int storage_open(struct broker *b, bool resume, char why[STORE_WHY_SIZE]);
 void storage_close(struct broker *b);
 void storage_reopen(struct broker *b);
 
+/* An id was given out, to whatever task: it is not to be given out again. */
+void storage_note_ids(struct broker *b);
+
 /* Limits are others now. */
 void storage_set_limits(struct broker *b);
 

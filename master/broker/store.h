@@ -11,7 +11,7 @@
  * that was put, changed and ended before it or in the same turn.  Callbacks
  * come in the order of the calls, but for this: of what is carried out
  * together, a put that could not be kept is told first, and then what has
- * ended.
+ * ended.  When writing fails, all puts and barriers so far are told so at once.
  *
  * A task's struct is shared by reference counting: a store that wants to keep
  * one takes a reference.  What a store reads from a disk comes as new structs,

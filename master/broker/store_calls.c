@@ -137,6 +137,25 @@ store_calls_hand_over(
 	STAILQ_CONCAT(&l->list, &rest);
 }
 
+void
+store_calls_fail_barriers(
+    struct store_calls *l, int err, struct store_call_list *list)
+{
+	struct store_call_list rest = STAILQ_HEAD_INITIALIZER(rest);
+	struct store_call *c;
+
+	while ((c = STAILQ_FIRST(&l->list)) != NULL) {
+		STAILQ_REMOVE_HEAD(&l->list, entry);
+		if (c->kind == CALL_BARRIER) {
+			c->err = err;
+			STAILQ_INSERT_TAIL(list, c, entry);
+		} else {
+			STAILQ_INSERT_TAIL(&rest, c, entry);
+		}
+	}
+	STAILQ_CONCAT(&l->list, &rest);
+}
+
 bool
 store_calls_has_look(const struct store_calls *l)
 {

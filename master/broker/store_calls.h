@@ -35,6 +35,10 @@ int store_calls_find(struct store_calls *l, uint64_t after,
 void store_calls_hand_over(
     struct store_calls *l, uint64_t n_handed, bool late, struct store_batch *b);
 
+/* Move all barriers to the end of `list`, to be told err. */
+void store_calls_fail_barriers(
+    struct store_calls *l, int err, struct store_call_list *list);
+
 /* Is there a look-up, and a barrier whose turn comes with n_handed? */
 bool store_calls_has_look(const struct store_calls *l);
 bool store_calls_has_barrier(const struct store_calls *l, uint64_t n_handed);

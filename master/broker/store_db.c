@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "ipc/clock.h"
 
@@ -160,6 +161,54 @@ store_db_close(struct store_db *d, bool checkpoint)
 	store_names_done(&d->queues);
 	store_names_done(&d->kinds);
 	store_names_done(&d->pools);
+}
+
+/* 0, or -errno. */
+static int
+look_at_log(const struct store_db *d, struct stat *out)
+{
+	const char *path =
+	    sqlite3_filename_wal(sqlite3_db_filename(d->db, "main"));
+
+	return path == NULL ? -EINVAL : stat(path, out) < 0 ? -errno : 0;
+}
+
+void
+store_db_note_files(struct store_db *d)
+{
+	struct stat st;
+
+	if (look_at_log(d, &st) < 0)
+		return;
+	d->log_dev = st.st_dev;
+	d->log_ino = st.st_ino;
+}
+
+bool
+store_db_has_moved(const struct store_db *d)
+{
+	struct stat st;
+	int moved = 0, r;
+
+	(void)sqlite3_file_control(
+	    d->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+	if (moved != 0 || d->log_ino == 0)
+		return moved != 0;
+	r = look_at_log(d, &st);
+	return r == -ENOENT ||
+	       (r == 0 && (st.st_dev != d->log_dev || st.st_ino != d->log_ino));
+}
+
+int
+store_db_checkpoint(struct store_db *d)
+{
+	int n = 0, n_done = 0;
+
+	errno = 0;
+	if (sqlite3_wal_checkpoint_v2(d->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
+		&n, &n_done) != SQLITE_OK)
+		return store_db_error(d);
+	return n_done < n ? -EBUSY : 0;
 }
 
 sqlite3_stmt *

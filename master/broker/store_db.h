@@ -12,7 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
+#include "ipc/clock.h"
 #include "master/broker/store.h"
 #include "master/broker/store_names.h"
 #include "master/broker/store_sql.h"
@@ -24,7 +26,6 @@ struct store_db {
 	sqlite3_stmt *stmts[SQL_N]; /* owned; made when first wanted */
 	struct store_names queues, kinds, pools;
 	int64_t steady_ms;            /* monotonic to steady time */
-	uint64_t last_id, last_seq;   /* the highest ones put */
 	uint64_t id_limit, seq_limit; /* none above them is in the database */
 	uint64_t next_id_limit, next_seq_limit; /* of the open transaction */
 	struct store_counts counts;             /* as after the last commit */
@@ -34,7 +35,12 @@ struct store_db {
 	int64_t due_before; /* the same, as it was before the transaction */
 	int64_t page_size;  /* 0: not known so far */
 	int log_pages;      /* in the write-ahead log */
-	int log_next;       /* at so many it is brought in next */
+	int log_next;       /* at more than so many it is brought in */
+	bool log_wanted;    /* it is to be brought in whatever it has: the room
+			       that it takes is wanted */
+	struct mono log_at; /* not before this is it tried again */
+	dev_t log_dev;      /* its file; log_ino 0: not known */
+	ino_t log_ino;
 	char why[STORE_DB_WHY_SIZE]; /* the last error in words */
 };
 
@@ -50,6 +56,19 @@ int store_db_set_sync(struct store_db *d, bool full_sync);
  * else what is in the log goes to the database, if nobody else has it open.
  */
 void store_db_close(struct store_db *d, bool checkpoint);
+
+/*
+ * Note which files these are, once something was written; and later: true when
+ * others, or none, are where they were.
+ */
+void store_db_note_files(struct store_db *d);
+bool store_db_has_moved(const struct store_db *d);
+
+/*
+ * Bring the log into the database as far as readers let it: its room is used
+ * again then.  0: all of it; -EBUSY: a part; or why not.
+ */
+int store_db_checkpoint(struct store_db *d);
 
 /* The statement, reset and free of values; NULL: d->why says why not. */
 sqlite3_stmt *store_db_stmt(struct store_db *d, enum store_sql sql);

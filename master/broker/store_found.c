@@ -40,12 +40,21 @@ copy_name(const struct store_names *names, int64_t id)
 	return strdup(text == NULL ? "" : text);
 }
 
-/* Add one group of tasks: its queue, kind (or NULL), priority and number. */
+/* Tasks of a queue and kind, by their ids; kind 0: of any. */
+struct group {
+	int64_t queue, kind;
+	uint64_t n;
+};
+
+struct groups {
+	struct group *list; /* owned */
+	size_t n, cap, last;
+};
+
 static int
-add_band(
-    struct store_db *d, sqlite3_stmt *st, struct store_band **bands, size_t *n)
+add_band(struct store_db *d, const struct group *g, unsigned priority,
+    struct store_band **bands, size_t *n)
 {
-	bool has_kind = sqlite3_column_type(st, 1) != SQLITE_NULL;
 	struct store_band *grown, *band;
 
 	grown = reallocarray(*bands, *n + 1, sizeof(*grown));
@@ -53,27 +62,89 @@ add_band(
 		return -ENOMEM;
 	*bands = grown;
 	band = &grown[*n];
-	band->queue = copy_name(&d->queues, sqlite3_column_int64(st, 0));
-	band->kind =
-	    has_kind ? copy_name(&d->kinds, sqlite3_column_int64(st, 1)) : NULL;
-	band->priority = (unsigned)sqlite3_column_int(st, 2);
-	band->n = (uint64_t)sqlite3_column_int64(st, 3);
+	band->queue = copy_name(&d->queues, g->queue);
+	band->kind = g->kind == 0 ? NULL : copy_name(&d->kinds, g->kind);
+	band->priority = priority;
+	band->n = g->n;
 	++*n;
-	return band->queue == NULL || (has_kind && band->kind == NULL) ? -ENOMEM
-								       : 0;
+	return band->queue == NULL || (g->kind != 0 && band->kind == NULL)
+		   ? -ENOMEM
+		   : 0;
 }
 
+/* Queue, kind, priority and number are in the order of an index. */
 static int
 find_bands(
     struct store_db *d, const char *sql, struct store_band **bands, size_t *n)
 {
+	struct group g;
 	sqlite3_stmt *st;
 	int r;
 
 	r = prepare(d, sql, &st);
-	while (r == 0 && (r = store_db_step(d, st)) > 0)
-		r = add_band(d, st, bands, n);
+	while (r == 0 && (r = store_db_step(d, st)) > 0) {
+		g.queue = sqlite3_column_int64(st, 0);
+		g.kind = sqlite3_column_int64(st, 1);
+		g.n = (uint64_t)sqlite3_column_int64(st, 3);
+		r = add_band(
+		    d, &g, (unsigned)sqlite3_column_int(st, 2), bands, n);
+	}
 	sqlite3_finalize(st);
+	return r;
+}
+
+static bool
+is_group(const struct group *g, int64_t queue, int64_t kind)
+{
+	return g->queue == queue && g->kind == kind;
+}
+
+static int
+count_one(struct groups *all, int64_t queue, int64_t kind)
+{
+	struct group *list;
+	size_t cap, i = all->last;
+
+	if (i >= all->n || !is_group(&all->list[i], queue, kind))
+		for (i = 0; i < all->n; i++)
+			if (is_group(&all->list[i], queue, kind))
+				break;
+	if (i == all->cap) {
+		cap = all->cap == 0 ? 16 : 2 * all->cap;
+		list = reallocarray(all->list, cap, sizeof(*list));
+		if (list == NULL)
+			return -ENOMEM;
+		all->list = list;
+		all->cap = cap;
+	}
+	if (i == all->n)
+		all->list[all->n++] = (struct group){queue, kind, 0};
+	all->list[i].n++;
+	all->last = i;
+	return 0;
+}
+
+/*
+ * The rows, each with its queue and kind, come in any order: to sort them, as
+ * GROUP BY would, takes memory for each.
+ */
+static int
+count_bands(
+    struct store_db *d, const char *sql, struct store_band **bands, size_t *n)
+{
+	struct groups all = {0};
+	sqlite3_stmt *st;
+	size_t i;
+	int r;
+
+	r = prepare(d, sql, &st);
+	while (r == 0 && (r = store_db_step(d, st)) > 0)
+		r = count_one(&all, sqlite3_column_int64(st, 0),
+		    sqlite3_column_int64(st, 1));
+	sqlite3_finalize(st);
+	for (i = 0; r == 0 && i < all.n; i++)
+		r = add_band(d, &all.list[i], 0, bands, n);
+	free(all.list);
 	return r;
 }
 
@@ -104,6 +175,25 @@ find_paused(struct store_db *d, struct store_found *found)
 	return r;
 }
 
+/* The caller has what was copied also on an error. */
+static int
+copy_names(const struct store_names *from, char ***names_out, size_t *n_out)
+{
+	size_t i;
+
+	if (from->n == 0)
+		return 0;
+	*names_out = calloc(from->n, sizeof(char *));
+	if (*names_out == NULL)
+		return -ENOMEM;
+	for (i = 0; i < from->n; i++, ++*n_out) {
+		(*names_out)[i] = strdup(from->names[i].text);
+		if ((*names_out)[i] == NULL)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int
 find_waiting(struct store_db *d, struct store_found *found)
 {
@@ -114,20 +204,19 @@ find_waiting(struct store_db *d, struct store_found *found)
 	    "WHERE state = 1 AND mail <> 2 GROUP BY queue, kind, priority",
 	    &found->bands, &found->n_bands);
 	if (r == 0)
-		r = find_bands(d,
-		    "SELECT queue, kind, 0, count(*) FROM task "
-		    "WHERE key IS NOT NULL AND state < 3 AND mail = 2 "
-		    "GROUP BY queue, kind",
+		r = count_bands(d,
+		    "SELECT queue, kind FROM task "
+		    "WHERE key IS NOT NULL AND state < 3 AND mail = 2",
 		    &found->parked, &found->n_parked);
 	if (r == 0)
-		r = find_bands(d,
-		    "SELECT queue, NULL, 0, count(*) FROM task "
-		    "WHERE state = 0 AND wall = 0 GROUP BY queue",
+		r = count_bands(d,
+		    "SELECT queue, 0 FROM task "
+		    "WHERE state = 0 AND wall = 0",
 		    &found->steady, &found->n_steady);
 	if (r == 0)
-		r = find_bands(d,
-		    "SELECT queue, NULL, 0, count(*) FROM task "
-		    "WHERE state = 0 AND wall = 1 GROUP BY queue",
+		r = count_bands(d,
+		    "SELECT queue, 0 FROM task "
+		    "WHERE state = 0 AND wall = 1",
 		    &found->wall, &found->n_wall);
 	return r;
 }
@@ -191,7 +280,11 @@ store_found_fill(struct store_db *d, struct store_found *found)
 {
 	int r;
 
-	r = find_waiting(d, found);
+	r = copy_names(&d->queues, &found->queues, &found->n_queues);
+	if (r == 0)
+		r = copy_names(&d->kinds, &found->kinds, &found->n_kinds);
+	if (r == 0)
+		r = find_waiting(d, found);
 	if (r == 0)
 		r = find_special(d, found);
 	return r < 0 ? r : count_all(d, found);
@@ -209,17 +302,25 @@ bands_done(struct store_band *bands, size_t n)
 	free(bands);
 }
 
-void
-store_found_done(struct store_found *found)
+static void
+names_done(char **names, size_t n)
 {
 	size_t i;
 
+	for (i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+}
+
+void
+store_found_done(struct store_found *found)
+{
 	bands_done(found->bands, found->n_bands);
 	bands_done(found->parked, found->n_parked);
 	bands_done(found->steady, found->n_steady);
 	bands_done(found->wall, found->n_wall);
-	for (i = 0; i < found->n_paused; i++)
-		free(found->paused[i]);
-	free(found->paused);
+	names_done(found->paused, found->n_paused);
+	names_done(found->queues, found->n_queues);
+	names_done(found->kinds, found->n_kinds);
 	memset(found, 0, sizeof(*found));
 }

@@ -182,6 +182,25 @@ drop_put(struct store_news *n, struct store_batch *b, struct store_row *row)
 		n->hooks.put_failed(n->hooks.arg, t, b->err);
 }
 
+/* And no put that has yet to be tried: its turn may be long in coming. */
+static void
+drop_waiting_puts(struct store_news *n, int err)
+{
+	struct task *t;
+
+	STAILQ_FOREACH(t, &n->list, news_entry) {
+		if ((t->news & NEWS_PUT) == 0)
+			continue;
+		store_news_note_ids(n, t->id, t->seq);
+		if ((t->news & NEWS_FINISH) != 0)
+			TAILQ_REMOVE(&n->ended, t, entry);
+		t->news &= NEWS_LISTED;
+		if (!n->quiet)
+			n->hooks.put_failed(n->hooks.arg, t, err);
+	}
+	n->has_puts = false;
+}
+
 /* What was not written is news again, and before all others. */
 static void
 take_back(struct store_news *n, struct store_row *row)
@@ -208,6 +227,7 @@ store_news_take_back(struct store_news *n, struct store_batch *b)
 	for (i = 0; i < b->n_rows; i++)
 		if ((b->rows[i].news & NEWS_PUT) != 0)
 			drop_put(n, b, &b->rows[i]);
+	drop_waiting_puts(n, b->err);
 	for (i = b->n_rows; i-- > 0;) {
 		if ((b->rows[i].news & NEWS_PUT) != 0)
 			release(n, &b->rows[i]);

@@ -3,7 +3,8 @@
  * store_news.h - tasks with news for the database
  *
  * News of several kinds about a task become one write.  When a batch can't be
- * written, its puts are over, and told so; all else is news again.
+ * written, all puts are over, also those that wait for the next one, and told
+ * so; all else is news again.
  */
 #ifndef GANGER_BROKER_STORE_NEWS_H
 #define GANGER_BROKER_STORE_NEWS_H

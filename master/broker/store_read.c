@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "ipc/clock.h"
+#include "ipc/log.h"
 #include "master/broker/store_row.h"
 
 #define SCAN_MAX   20000 /* rows that one list looks at, ... */
@@ -52,6 +53,19 @@ take_item(struct store_db *d, sqlite3_stmt *st, struct store_call *c)
 	if (r == 0)
 		c->n_items++;
 	return r;
+}
+
+/* The same for one of several: a row that makes no sense is passed over. */
+static int
+take_next(struct store_db *d, sqlite3_stmt *st, struct store_call *c)
+{
+	int r = take_item(d, st, c);
+
+	if (r != -EUCLEAN)
+		return r;
+	log_error("the store's row of task %lld makes no sense: passed over",
+	    (long long)sqlite3_column_int64(st, COL_ID));
+	return 0;
 }
 
 static int
@@ -135,7 +149,7 @@ scan(struct store_db *d, struct store_call *c, sqlite3_stmt *st,
 		seen++;
 		if (!fits(w, st))
 			continue;
-		r = take_item(d, st, c);
+		r = take_next(d, st, c);
 		if (r < 0)
 			break;
 	}
@@ -253,7 +267,7 @@ static int
 fetch(struct store_db *d, struct store_call *c)
 {
 	const struct store_range *range = &c->range;
-	size_t bytes = 0;
+	size_t n, bytes = 0;
 	sqlite3_stmt *st;
 	int r;
 
@@ -269,10 +283,12 @@ fetch(struct store_db *d, struct store_call *c)
 					      c->items[c->n_items - 1].t);
 			break;
 		}
-		r = take_item(d, st, c);
+		n = c->n_items;
+		r = take_next(d, st, c);
 		if (r < 0)
 			break;
-		bytes += c->items[c->n_items - 1].t->n_bytes;
+		if (c->n_items > n)
+			bytes += c->items[n].t->n_bytes;
 	}
 	(void)sqlite3_reset(st);
 	if (r == 0 && range->order == STORE_EXPIRED)

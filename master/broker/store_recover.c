@@ -369,8 +369,8 @@ recover(struct store_db *d, bool resume,
 	return r < 0 ? r : store_found_fill(d, found);
 }
 
-int
-store_recover(struct store_db *d, bool resume,
+static int
+recover_in_one(struct store_db *d, bool resume,
     const struct store_sqlite_limits *limits, struct store_found *found)
 {
 	int r;
@@ -379,13 +379,33 @@ store_recover(struct store_db *d, bool resume,
 	if (r < 0)
 		return r;
 	r = recover(d, resume, limits, found);
-	if (r < 0) {
-		store_db_rollback(d);
-		return r;
+	if (r == 0)
+		return store_db_commit(d);
+	store_db_rollback(d);
+	return r;
+}
+
+static bool
+is_full(int err)
+{
+	return err == -ENOSPC || err == -EDQUOT || err == -EFBIG;
+}
+
+int
+store_recover(struct store_db *d, bool resume,
+    const struct store_sqlite_limits *limits, struct store_found *found)
+{
+	int r;
+
+	r = recover_in_one(d, resume, limits, found);
+	/* A log that was left behind may be what fills the disk. */
+	if (is_full(r) && store_db_checkpoint(d) == 0) {
+		store_found_done(found);
+		r = recover_in_one(d, resume, limits, found);
 	}
-	r = store_db_commit(d);
 	if (r < 0)
 		return r;
+	store_db_note_files(d);
 	d->counts.commits = 0;
 	found->last_id = d->id_limit;
 	found->last_seq = d->seq_limit;

@@ -3,7 +3,9 @@
  * store_sql.c - every statement that the storage thread carries out
  *
  * Each that looks for tasks repeats the condition of the partial index that is
- * meant to serve it, for only so is it used.
+ * meant to serve it, for only so is it used.  Those that go on at a place where
+ * many may be at once are in two parts: (due_ms, id) > (?, ?) would go through
+ * all that have the same time.
  */
 #include "master/broker/store_sql.h"
 
@@ -44,6 +46,9 @@ static const char *const texts[SQL_N] = {
     [SQL_DELETE] = "DELETE FROM task WHERE id = ?1",
     /* It may have been revived since it was looked at. */
     [SQL_DELETE_ENDED] = "DELETE FROM task WHERE id = ?1 AND state >= 3",
+    /* No task has this id. */
+    [SQL_PROBE] = "INSERT OR REPLACE INTO payload (id, args) "
+		  "VALUES (0, zeroblob(65536))",
     [SQL_INSERT_PAYLOAD] = "INSERT OR REPLACE INTO payload (id, args, meta) "
 			   "VALUES (?1, ?2, ?3)",
     [SQL_DELETE_PAYLOAD] = "DELETE FROM payload WHERE id = ?1",
@@ -61,12 +66,14 @@ static const char *const texts[SQL_N] = {
 			     "AND key = ?1 AND mail = 2 AND seq > ?2 "
 			     "ORDER BY seq",
     [SQL_FETCH_DUE] = SELECT "WHERE state = 0 AND wall = ?1 "
-			     "AND (due_ms, id) > (?2, ?3) "
+			     "AND due_ms = ?2 AND id > ?3 UNION ALL " SELECT
+			     "WHERE state = 0 AND wall = ?1 AND due_ms > ?2 "
 			     "ORDER BY due_ms, id",
-    [SQL_FETCH_EXPIRED] = SELECT "WHERE state < 2 AND expires_ms > 0 "
-				 "AND (expires_ms, id) > (?1, ?2) "
-				 "AND expires_ms <= ?3 "
-				 "ORDER BY expires_ms, id",
+    [SQL_FETCH_EXPIRED] =
+	SELECT "WHERE state < 2 AND expires_ms > 0 AND expires_ms = ?1 "
+	       "AND id > ?2 AND expires_ms <= ?3 UNION ALL " SELECT
+	       "WHERE state < 2 AND expires_ms > 0 AND expires_ms > ?1 "
+	       "AND expires_ms <= ?3 ORDER BY expires_ms, id",
     [SQL_NEXT_EXPIRES] = "SELECT min(expires_ms) FROM task "
 			 "WHERE state < 2 AND expires_ms > 0 "
 			 "AND expires_ms > ?1",

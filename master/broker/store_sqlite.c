@@ -27,6 +27,7 @@
 #include "master/broker/store_open.h"
 #include "master/broker/store_recover.h"
 #include "master/broker/store_thread.h"
+#include "master/broker/store_write.h"
 
 #define ROWS_FIRST 64 /* room that is always there */
 #define RETRY      1. /* s, after a failure */
@@ -216,8 +217,11 @@ start_failing(struct sqlite_store *s)
 		      store_calls_has_barrier(
 			  &s->calls, s->news.n_handed + STORE_ROWS_MAX);
 
-	if (!writes && !ev_is_active(&s->retry))
+	if (!writes && !ev_is_active(&s->retry)) {
+		/* What has run out starts at 0. */
+		ev_timer_set(&s->retry, RETRY, 0.);
 		ev_timer_start(s->loop, &s->retry);
+	}
 	if (writes || store_calls_has_look(&s->calls))
 		hand_over(s, writes);
 }
@@ -335,6 +339,7 @@ on_done(struct ev_loop *loop, struct ev_async *w, int revents)
 	if (b->err < 0) {
 		s->late = true;
 		take_back(s);
+		store_calls_fail_barriers(&s->calls, b->err, &b->calls);
 		set_health(s, b->err);
 	} else {
 		if (b->wrote)
@@ -429,7 +434,7 @@ sqlite_free(struct store *base)
 	ev_timer_stop(s->loop, &s->tidy);
 	s->news.quiet = true;
 	r = write_rest(s);
-	if (r < 0)
+	if (r < 0 && (s->news.n_dirty > 0 || !STAILQ_EMPTY(&s->pauses)))
 		log_error("store: the news of %llu tasks could not be written "
 			  "at the end: %s",
 		    (unsigned long long)s->news.n_dirty, s->batch.why);
@@ -439,7 +444,8 @@ sqlite_free(struct store *base)
 	free_pauses(&s->pauses);
 	store_calls_tell(&s->calls, &s->news.hooks, &s->calls.list, -ECANCELED);
 	store_batch_done(&s->batch);
-	close_db(s, true);
+	/* What the log of another database is must not be thrown away. */
+	close_db(s, !store_db_has_moved(&s->db));
 	free(s);
 }
 
@@ -496,6 +502,23 @@ init(struct sqlite_store *s, struct ev_loop *loop,
 	s->done.data = s->retry.data = s->tidy.data = s;
 }
 
+/*
+ * Ids can be given out from now on, before anything else is written.  Where
+ * this fails it is tried again with the first batch.
+ */
+static void
+note_first(struct sqlite_store *s)
+{
+	struct store_batch *b = &s->batch;
+
+	b->last_id = s->news.last_id;
+	b->last_seq = s->news.last_seq;
+	store_write(&s->db, b);
+	store_batch_clear(b);
+	s->id_limit = s->db.id_limit;
+	s->seq_limit = s->db.seq_limit;
+}
+
 /* Open and recover the database; on an error its files are as they were. */
 static int
 load(struct sqlite_store *s, const char *path, bool resume,
@@ -517,9 +540,10 @@ load(struct sqlite_store *s, const char *path, bool resume,
 			why[0] = '\0';
 		return r;
 	}
-	s->news.last_id = s->id_limit = d->id_limit;
-	s->news.last_seq = s->seq_limit = d->seq_limit;
+	s->news.last_id = found->last_id;
+	s->news.last_seq = found->last_seq;
 	s->news.steady_ms = d->steady_ms;
+	note_first(s);
 	s->counts = d->counts;
 	return 0;
 }

@@ -31,7 +31,7 @@ struct store_band {
 
 /* What was in the database when it was opened. */
 struct store_found {
-	uint64_t last_id, last_seq; /* at least the highest ones ever put */
+	uint64_t last_id, last_seq; /* at least the highest given out */
 	int64_t steady_ms;        /* what to add to the monotonic clock's ms */
 	struct store_band *bands; /* owned; ready, not parked, by seq */
 	size_t n_bands;
@@ -43,6 +43,8 @@ struct store_found {
 	uint64_t n_keyed, n_unique; /* that have not ended */
 	char **paused;              /* owned; names of queues */
 	size_t n_paused;
+	char **queues, **kinds; /* owned; all names that tasks ever had */
+	size_t n_queues, n_kinds;
 	uint64_t n_recovered;  /* were running, and are ready again */
 	uint64_t n_suspects;   /* of them: recovered too often, run alone now */
 	uint64_t n_broken_off; /* were running at most once: failed now */

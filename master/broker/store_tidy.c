@@ -17,6 +17,8 @@
 #define STEP_MS       4          /* a commit waits for a step */
 #define FREE_MIN      (4U << 20) /* bytes: so much is kept for later */
 #define LOG_PAGES_MAX 2000       /* a commit waits for a checkpoint, too */
+#define LOG_AGAIN_MS  1000       /* after one that a reader has held up, ... */
+#define LOG_PART      10         /* ... which take this part of the time */
 
 /* Drop up to n rows.  *n_out: how many that were. */
 static int
@@ -144,15 +146,19 @@ store_tidy_is_roomy(const struct store_db *d)
 static int
 shrink_for_a_while(struct store_db *d, struct mono until, bool *more_out)
 {
+	uint64_t before = UINT64_MAX;
 	int r;
 
 	for (;;) {
 		r = store_write_measure(d);
 		if (r < 0)
 			return r;
-		*more_out = store_tidy_is_roomy(d);
+		/* A file that somebody has made anew may not shrink at all. */
+		*more_out =
+		    store_tidy_is_roomy(d) && d->counts.free_bytes < before;
 		if (!*more_out || mono_reached(mono_now(), until))
 			return 0;
+		before = d->counts.free_bytes;
 		r = store_db_run(d, store_db_stmt(d, SQL_VACUUM));
 		if (r < 0)
 			return r;
@@ -175,12 +181,22 @@ store_tidy_step(struct store_db *d)
 void
 store_tidy_log(struct store_db *d)
 {
+	struct mono start = mono_now();
+	int64_t ms;
+
 	if (d->log_pages <= LOG_PAGES_MAX)
 		d->log_next = LOG_PAGES_MAX;
-	if (d->log_pages <= d->log_next)
+	if (!d->log_wanted &&
+	    (d->log_pages <= d->log_next || !mono_reached(start, d->log_at)))
 		return;
+	d->log_wanted = false;
+	if (store_db_checkpoint(d) == 0) {
+		/* Readers that come and go may keep it from beginning anew. */
+		d->log_next = d->log_pages + LOG_PAGES_MAX;
+		return;
+	}
 	/* A reader may hold it up: not every commit is to try in vain then. */
-	d->log_next = d->log_pages + LOG_PAGES_MAX;
-	(void)sqlite3_wal_checkpoint_v2(
-	    d->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	ms = LOG_PART * mono_until_ms(start, mono_now());
+	d->log_at =
+	    mono_add_ms(mono_now(), ms < LOG_AGAIN_MS ? LOG_AGAIN_MS : ms);
 }

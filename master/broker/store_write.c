@@ -88,8 +88,10 @@ write_all(struct store_db *d, struct store_batch *b)
 	int r;
 
 	r = note_limits(d, b);
+	/* Where there is room for next to nothing it would fail again at once.
+	 */
 	if (r == 0 && b->probe)
-		r = store_meta_set(d, "probed_ms", store_db_now(d));
+		r = store_db_run(d, store_db_stmt(d, SQL_PROBE));
 	for (i = 0; r == 0 && i < b->n_rows; i++)
 		r = store_row_write(d, &b->rows[i]);
 	STAILQ_FOREACH(p, &b->pauses, entry) {
@@ -133,6 +135,33 @@ has_nothing(const struct store_db *d, const struct store_batch *b)
 	       !store_limit_is_near(b->last_seq, d->seq_limit);
 }
 
+/* What is written to a file that has no name any more is kept for nobody. */
+static int
+check_files(struct store_db *d)
+{
+	if (!store_db_has_moved(d))
+		return 0;
+	snprintf(d->why, sizeof(d->why),
+	    "the database was deleted, moved or replaced while it was in use: "
+	    "put back its files, or start gangerd anew");
+	return -ESTALE;
+}
+
+static int
+write_in_one(struct store_db *d, struct store_batch *b)
+{
+	int r;
+
+	r = store_db_begin(d);
+	if (r < 0)
+		return r;
+	r = write_all(d, b);
+	if (r == 0)
+		return store_db_commit(d);
+	store_db_rollback(d);
+	return r;
+}
+
 void
 store_write(struct store_db *d, struct store_batch *b)
 {
@@ -143,16 +172,13 @@ store_write(struct store_db *d, struct store_batch *b)
 	if (b->err < 0 || b->only_reads || has_nothing(d, b))
 		return;
 	d->why[0] = '\0';
-	r = store_db_begin(d);
-	if (r == 0) {
-		r = write_all(d, b);
-		if (r == 0)
-			r = store_db_commit(d);
-		else
-			store_db_rollback(d);
-	}
+	r = check_files(d);
+	if (r == 0)
+		r = write_in_one(d, b);
 	b->wrote = r == 0;
 	if (r < 0) {
+		/* A log that has grown may be what fills the disk. */
+		d->log_wanted = true;
 		b->err = r;
 		snprintf(b->why, sizeof(b->why), "%s",
 		    d->why[0] == '\0' ? strerror(-r) : d->why);

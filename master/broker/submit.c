@@ -13,6 +13,7 @@
 #include "master/broker/flap.h"
 #include "master/broker/gate.h"
 #include "master/broker/life.h"
+#include "master/broker/storage.h"
 
 #define RETRIES_MAX     1000
 #define BACKOFF_MS      1000
@@ -421,6 +422,7 @@ submit_enter(struct broker *b, struct submission *s, struct fault *f)
 		return no_memory(f);
 	}
 	b->settings->shared->last_id++;
+	storage_note_ids(b);
 	return 0;
 }
 

@@ -28,6 +28,7 @@ end_shift(struct broker *b, struct shift *s)
 			  "for a reload",
 		    s->crew->name);
 	catalog_forget_shift(&b->catalog, s->index);
+	window_review(b);
 	while ((t = TAILQ_FIRST(&s->suspects)) != NULL)
 		life_place(b, t);
 }

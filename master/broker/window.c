@@ -17,19 +17,22 @@
 #include "master/broker/holdback.h"
 #include "master/broker/life.h"
 #include "master/broker/mailbox.h"
+#include "master/broker/result.h"
 #include "master/broker/store_sqlite.h"
+#include "master/broker/window_due.h"
 
 #define BAND_MAX  2048  /* ready tasks that a band holds in memory */
 #define BAND_MIN  32    /* the same when many bands have more */
 #define BANDS_MAX 16384 /* in all bands that have more */
-#define DUE_MAX   2048  /* scheduled tasks of each clock */
 /* What the tasks of a band may hold, and those of all that have more. */
 #define BAND_BYTES       ((size_t)4 * 1024 * 1024)
 #define BANDS_BYTES      ((size_t)32 * 1024 * 1024)
 #define BYTES_MIN        ((size_t)64 * 1024)
-#define DUE_BYTES        ((size_t)8 * 1024 * 1024)
 #define RETRY_S          0.05 /* after a fetch that failed, or brought nothing */
+#define EXPIRED_MAX      2048 /* of a fetch */
+#define EXPIRED_BYTES    ((size_t)8 * 1024 * 1024)
 #define NO_EXPIRY        INT64_MAX
+#define MISSES_MAX       20 /* fetches that brought nothing, in a row */
 #define EXPIRED_AGAIN_MS 50 /* after a fetch that brought none that expires */
 
 static int
@@ -95,24 +98,29 @@ static void
 set_limit(struct broker *b, const struct band *of)
 {
 	struct catalog *c = &b->catalog;
-	struct lane *lane = catalog_get_lane(c, of->queue, of->kind);
+	shift_set set = catalog_lane_set(c, of->queue, of->kind);
 	uint64_t limit = UINT64_MAX;
 	const struct band *band;
+	struct lane *lane;
 
-	if (lane == NULL)
-		return;
+	/* A reload has made lanes for what is in memory alone. */
+	(void)catalog_place(c, of->queue, of->kind, &lane);
 	TAILQ_FOREACH(band, &b->window.spilled, spilled_entry) {
+		/* Nobody waits for what is not going to be fetched. */
+		if (b->window.closed)
+			break;
 		if (band->queue == of->queue &&
 		    band->priority == of->priority && band->frontier < limit &&
 		    !holdback_is_on(band->kind) &&
-		    catalog_get_lane(c, band->queue, band->kind) == lane)
+		    catalog_lane_set(c, band->queue, band->kind) == set)
 			limit = band->frontier;
 	}
-	lane->ready.limit[of->priority] = limit;
-	if (limit == UINT64_MAX)
-		lane->ready.more &= ~(1u << of->priority);
-	else
-		lane->ready.more |= 1u << of->priority;
+	/* Since the end of a shift there may be several with the same set. */
+	SLIST_FOREACH(lane, &of->queue->lanes, entry)
+	{
+		if (lane->shifts == set)
+			ready_set_limit(&lane->ready, of->priority, limit);
+	}
 }
 
 static void
@@ -142,14 +150,14 @@ band_count(struct broker *b, struct band *band, int by, uint64_t seq)
 	} else {
 		TAILQ_INSERT_TAIL(&w->spilled, band, spilled_entry);
 		w->n_spilled_bands++;
-		band->missed = false;
+		band->missed = 0;
 		/* All before it are resident. */
 		set_frontier(b, band, seq - 1);
 	}
 }
 
-static void
-retry_soon(struct broker *b)
+void
+window_retry_soon(struct broker *b)
 {
 	struct window *w = &b->window;
 
@@ -178,13 +186,6 @@ arm_expiry(struct broker *b)
 	ev_timer_stop(b->loop, &w->timer);
 	ev_timer_set(&w->timer, ms < 0 ? 0. : (double)ms / 1e3, 0.);
 	ev_timer_start(b->loop, &w->timer);
-}
-
-static bool
-due_is_later(const struct task *t, const struct due_band *d)
-{
-	return t->due_ms > d->frontier ||
-	       (t->due_ms == d->frontier && t->id > d->frontier_id);
 }
 
 static bool
@@ -217,29 +218,18 @@ admit_ready(struct broker *b, struct task *t)
 	return true;
 }
 
-static bool
-admit_scheduled(struct broker *b, struct task *t)
-{
-	struct due_band *d = &b->window.due[t->run_at_is_wall];
-
-	if (b->window.closed || (d->n_spilled > 0 && due_is_later(t, d)))
-		return false;
-	t->n_counted = task_size(t);
-	d->n_resident++;
-	d->n_bytes += t->n_counted;
-	t->in_due = true;
-	return true;
-}
-
 bool
 window_admit(struct broker *b, struct task *t)
 {
 	if (!t->durable)
 		return true;
+	if (b->window.closed && t->state == TASK_READY &&
+	    mailbox_is_wanted(b, t))
+		return true;
 	/* A suspect waits in a list of its own. */
 	if (t->suspect && t->state == TASK_READY)
 		return !b->window.closed;
-	return t->state == TASK_SCHEDULED ? admit_scheduled(b, t)
+	return t->state == TASK_SCHEDULED ? window_due_admit(b, t)
 					  : admit_ready(b, t);
 }
 
@@ -258,31 +248,6 @@ window_leave(struct broker *b, struct task *t)
 	}
 }
 
-static bool
-due_is_before(const struct task *t, int64_t ms, uint64_t id)
-{
-	return t->due_ms < ms || (t->due_ms == ms && t->id < id);
-}
-
-/* A scheduled one is spilled, or no more. */
-static void
-due_count(struct due_band *d, const struct task *t, int by)
-{
-	bool had = d->n_spilled > 0;
-
-	d->n_spilled += (uint64_t)(int64_t)by;
-	if (!had && by > 0)
-		d->missed = false;
-	if (by > 0 && due_is_before(t, d->spilled_from, d->spilled_from_id)) {
-		d->spilled_from = t->due_ms;
-		d->spilled_from_id = t->id;
-	}
-	if (by > 0 && (!had || !due_is_later(t, d))) {
-		d->frontier = t->due_ms;
-		d->frontier_id = t->id - 1;
-	}
-}
-
 void
 window_count(struct broker *b, const struct task *t, int by)
 {
@@ -298,7 +263,7 @@ window_count(struct broker *b, const struct task *t, int by)
 		arm_expiry(b);
 	}
 	if (t->state == TASK_SCHEDULED) {
-		due_count(&w->due[t->run_at_is_wall], t, by);
+		window_due_count(b, t, by);
 	} else if (!t->parked) {
 		band = get_band(b, t->queue, t->kind, t->priority);
 		if (band != NULL)
@@ -307,16 +272,36 @@ window_count(struct broker *b, const struct task *t, int by)
 }
 
 /* The disk has nothing of what was counted, and nothing is on its way. */
-static bool
-is_drift(struct broker *b, bool *missed, size_t n)
+bool
+window_is_drift(struct broker *b, unsigned *missed, size_t n)
 {
-	bool again = *missed;
-
-	*missed = n == 0;
-	if (n > 0)
+	if (n > 0) {
+		*missed = 0;
 		return false;
-	retry_soon(b);
-	return again && store_is_idle(b->store);
+	}
+	window_retry_soon(b);
+	/* A store that is never idle does not make them come later. */
+	return ++*missed > 1 &&
+	       (store_is_idle(b->store) || *missed > MISSES_MAX);
+}
+
+/* False: there is no memory for t, which stays on the disk. */
+bool
+window_take(struct broker *b, struct task *t)
+{
+	return life_adopt(b, t) != NULL || life_find_ending(b, t->id) != NULL;
+}
+
+static void
+fetch_failed(struct broker *b, struct band *band, int err)
+{
+	band->failed = true;
+	window_retry_soon(b);
+	/* That it can't be written is told already. */
+	if (err != -EAGAIN)
+		log_error("queue %s: the next tasks %s can't be brought from "
+			  "the store: %s; it is tried again",
+		    band->queue->name, band->kind->name, strerror(-err));
 }
 
 static void
@@ -332,8 +317,7 @@ on_ready(
 	if (err == -ECANCELED || b->window.closed)
 		return;
 	if (err < 0) {
-		band->failed = true;
-		retry_soon(b);
+		fetch_failed(b, band, err);
 		return;
 	}
 	/* What was spilled since then may be missing among them. */
@@ -342,9 +326,13 @@ on_ready(
 	/* First, so that they may stay. */
 	if (n_next > 0 && tasks[n_next - 1]->seq > band->frontier)
 		set_frontier(b, band, tasks[n_next - 1]->seq);
-	for (i = 0; i < n_next; i++)
-		(void)life_adopt(b, tasks[i]);
-	if (band->n_spilled > 0 && is_drift(b, &band->missed, n)) {
+	for (i = 0; i < n_next && window_take(b, tasks[i]); i++)
+		continue;
+	if (i < n_next) {
+		set_frontier(b, band, tasks[i]->seq - 1);
+		fetch_failed(b, band, -ENOMEM);
+	}
+	if (band->n_spilled > 0 && window_is_drift(b, &band->missed, n)) {
 		log_error("queue %s: %llu tasks %s that were counted are not "
 			  "in the store",
 		    band->queue->name, (unsigned long long)band->n_spilled,
@@ -352,39 +340,7 @@ on_ready(
 		band->queue->count.ready -= band->n_spilled;
 		b->n_waiting -= band->n_spilled;
 		band_count(b, band, -(int)band->n_spilled, 0);
-	}
-}
-
-static void
-on_due(void *arg, int err, struct task *const *tasks, size_t n, uint64_t cursor)
-{
-	struct due_band *d = arg;
-	struct broker *b = d->broker;
-	size_t i, n_next = 0;
-
-	(void)cursor;
-	d->fetching = false;
-	if (err == -ECANCELED || b->window.closed)
-		return;
-	if (err < 0) {
-		d->failed = true;
-		retry_soon(b);
-		return;
-	}
-	while (n_next < n && due_is_before(tasks[n_next], d->spilled_from,
-				 d->spilled_from_id))
-		n_next++;
-	if (n_next > 0 && due_is_later(tasks[n_next - 1], d)) {
-		d->frontier = tasks[n_next - 1]->due_ms;
-		d->frontier_id = tasks[n_next - 1]->id;
-	}
-	for (i = 0; i < n_next; i++)
-		(void)life_adopt(b, tasks[i]);
-	if (d->n_spilled > 0 && is_drift(b, &d->missed, n)) {
-		log_error("%llu scheduled tasks that were counted are not in "
-			  "the store",
-		    (unsigned long long)d->n_spilled);
-		d->n_spilled = 0;
+		result_review(b);
 	}
 }
 
@@ -402,7 +358,7 @@ on_expired(
 	if (err == -ECANCELED || w->closed)
 		return;
 	if (err < 0) {
-		retry_soon(b);
+		window_retry_soon(b);
 		return;
 	}
 	for (i = 0; i < n; i++) {
@@ -424,8 +380,8 @@ on_expired(
 }
 
 /* What is left of `most`; never nothing. */
-static size_t
-room(size_t used, size_t most)
+size_t
+window_room(size_t used, size_t most)
 {
 	return used < most ? most - used : 1;
 }
@@ -439,28 +395,14 @@ fetch_band(struct broker *b, struct band *band)
 	    .kind = band->kind,
 	    .priority = band->priority,
 	    .after = (int64_t)band->frontier,
-	    .n = room(band->n_resident, band_size(&b->window)),
-	    .max_bytes = room(band->n_bytes, band_bytes(&b->window)),
+	    .n = window_room(band->n_resident, band_size(&b->window)),
+	    .max_bytes = window_room(band->n_bytes, band_bytes(&b->window)),
 	};
 
 	band->spilled_from = UINT64_MAX;
 	band->fetching = store_fetch(b->store, &range, on_ready, band) == 0;
-}
-
-static void
-fetch_due(struct broker *b, struct due_band *d)
-{
-	struct store_range range = {
-	    .order = d->wall ? STORE_DUE_WALL : STORE_DUE_STEADY,
-	    .after = d->frontier,
-	    .after_id = d->frontier_id,
-	    .n = room(d->n_resident, DUE_MAX),
-	    .max_bytes = room(d->n_bytes, DUE_BYTES),
-	};
-
-	d->spilled_from = INT64_MAX;
-	d->spilled_from_id = UINT64_MAX;
-	d->fetching = store_fetch(b->store, &range, on_due, d) == 0;
+	if (!band->fetching)
+		fetch_failed(b, band, -ENOMEM);
 }
 
 static void
@@ -471,8 +413,8 @@ fetch_expired(struct broker *b)
 	    .order = STORE_EXPIRED,
 	    .after = INT64_MIN,
 	    .until = broker_steady_now(b),
-	    .n = DUE_MAX,
-	    .max_bytes = DUE_BYTES,
+	    .n = EXPIRED_MAX,
+	    .max_bytes = EXPIRED_BYTES,
 	};
 
 	w->spilled_expiry = NO_EXPIRY;
@@ -484,7 +426,6 @@ window_refill(struct broker *b)
 {
 	struct window *w = &b->window;
 	struct band *band;
-	int i;
 
 	if (w->closed)
 		return;
@@ -494,14 +435,7 @@ window_refill(struct broker *b)
 		    band->n_bytes <= band_bytes(w) / 2)
 			fetch_band(b, band);
 	}
-	for (i = 0; i < 2; i++) {
-		struct due_band *d = &w->due[i];
-
-		if (d->n_spilled > 0 && !d->fetching && !d->missed &&
-		    !d->failed && d->n_resident <= DUE_MAX / 2 &&
-		    d->n_bytes <= DUE_BYTES / 2)
-			fetch_due(b, d);
-	}
+	window_due_refill(b);
 }
 
 /* What was missed is looked for once more, at the end of this turn. */
@@ -511,7 +445,6 @@ on_timer(struct ev_loop *loop, struct ev_timer *timer, int revents)
 	struct broker *b = timer->data;
 	struct window *w = &b->window;
 	struct band *band;
-	int i;
 
 	(void)loop;
 	(void)revents;
@@ -522,69 +455,34 @@ on_timer(struct ev_loop *loop, struct ev_timer *timer, int revents)
 		if (band->missed && !band->fetching)
 			fetch_band(b, band);
 	}
-	for (i = 0; i < 2; i++)
-		w->due[i].failed = false;
-	for (i = 0; i < 2; i++)
-		if (w->due[i].missed && w->due[i].n_spilled > 0 &&
-		    !w->due[i].fetching)
-			fetch_due(b, &w->due[i]);
+	window_due_again(b);
 	if (w->n_expiring > 0 && !w->fetching_expired &&
 	    w->next_expiry <= broker_steady_now(b))
 		fetch_expired(b);
 	arm_expiry(b);
 }
 
-static int
-due_cmp(const void *a, const void *b)
-{
-	const struct task *x = *(struct task *const *)a;
-	const struct task *y = *(struct task *const *)b;
-
-	if (x->due_ms != y->due_ms)
-		return x->due_ms < y->due_ms ? -1 : 1;
-	return task_cmp(x, y);
-}
-
-/* Spill all but the first DUE_MAX of a clock. */
-static void
-trim_due(struct broker *b, struct due_band *d)
-{
-	struct task **list, *t;
-	size_t i, n = 0;
-
-	list = calloc(d->n_resident, sizeof(struct task *));
-	if (list == NULL)
-		return;
-	for (i = 0; i < b->timers.n; i++) {
-		t = (struct task *)(void *)((char *)b->timers.heap[i] -
-					    offsetof(struct task, timer));
-		if (t->in_due && t->run_at_is_wall == d->wall)
-			list[n++] = t;
-	}
-	qsort(list, n, sizeof(struct task *), due_cmp);
-	/* From the end on, so that the frontier is never behind one of them. */
-	while (n > 0 && (n > DUE_MAX || d->n_bytes > DUE_BYTES))
-		(void)life_spill(b, list[--n]);
-	free(list);
-}
-
 void
 window_trim(struct broker *b)
 {
-	int i;
-
-	for (i = 0; i < 2; i++)
-		if (b->window.due[i].n_resident > (size_t)2 * DUE_MAX ||
-		    b->window.due[i].n_bytes > 2 * DUE_BYTES)
-			trim_due(b, &b->window.due[i]);
+	window_due_trim(b);
 }
 
 void
 window_review(struct broker *b)
 {
+	struct catalog *c = &b->catalog;
 	const struct band *band;
+	struct lane *lane;
+	unsigned p;
+	size_t i;
 
-	/* New lanes have no limits. */
+	for (i = 0; i < c->n_all_queues; i++)
+		SLIST_FOREACH(lane, &c->queues[i]->lanes, entry)
+		{
+			for (p = 0; p < PROTO_PRIORITIES; p++)
+				ready_set_limit(&lane->ready, p, UINT64_MAX);
+		}
 	TAILQ_FOREACH(band, &b->window.spilled, spilled_entry)
 		set_limit(b, band);
 }
@@ -600,32 +498,48 @@ window_close(struct broker *b)
 	for (t = RB_MIN(task_tree, &b->tasks); t != NULL; t = next) {
 		next = RB_NEXT(task_tree, &b->tasks, t);
 		if (t->durable &&
-		    (t->state == TASK_READY || t->state == TASK_SCHEDULED))
+		    (t->state == TASK_READY || t->state == TASK_SCHEDULED) &&
+		    !(t->state == TASK_READY && mailbox_is_wanted(b, t)))
 			(void)life_spill(b, t);
 	}
+	window_review(b);
 }
 
 void
 window_open(struct broker *b)
 {
 	b->window.closed = false;
+	window_review(b);
 	/* For what was put off meanwhile. */
-	retry_soon(b);
+	window_retry_soon(b);
+}
+
+static bool
+has_more(const struct broker *b, shift_set set, bool startable)
+{
+	const struct catalog *c = &b->catalog;
+	const struct band *band;
+
+	TAILQ_FOREACH(band, &b->window.spilled, spilled_entry) {
+		if (startable &&
+		    (band->queue->paused || holdback_is_on(band->kind)))
+			continue;
+		if ((catalog_lane_set(c, band->queue, band->kind) & set) != 0)
+			return !b->window.closed;
+	}
+	return false;
 }
 
 bool
 window_has_work(const struct broker *b, shift_set set)
 {
-	const struct band *band;
+	return has_more(b, set, false);
+}
 
-	if (b->window.closed)
-		return false;
-	TAILQ_FOREACH(band, &b->window.spilled, spilled_entry) {
-		if ((catalog_lane_set(&b->catalog, band->queue, band->kind) &
-			set) != 0)
-			return true;
-	}
-	return false;
+bool
+window_can_run(const struct broker *b, shift_set set)
+{
+	return has_more(b, set, true);
 }
 
 static int
@@ -657,25 +571,6 @@ load_bands(
 	return 0;
 }
 
-static int
-load_due(struct broker *b, const struct store_band *list, size_t n,
-    struct due_band *d)
-{
-	struct queue *q;
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		if (catalog_need_queue(&b->catalog, list[i].queue, &q) < 0)
-			return -ENOMEM;
-		q->count.scheduled += list[i].n;
-		b->n_waiting += list[i].n;
-		d->n_spilled += list[i].n;
-	}
-	d->frontier = INT64_MIN;
-	d->frontier_id = 0;
-	return 0;
-}
-
 int
 window_load(struct broker *b, const struct store_found *found)
 {
@@ -686,13 +581,13 @@ window_load(struct broker *b, const struct store_found *found)
 	if (r == 0)
 		r = load_bands(b, found->parked, found->n_parked, true);
 	if (r == 0)
-		r = load_due(b, found->steady, found->n_steady, &w->due[0]);
+		r = window_due_load(b, found->steady, found->n_steady, false);
 	if (r == 0)
-		r = load_due(b, found->wall, found->n_wall, &w->due[1]);
+		r = window_due_load(b, found->wall, found->n_wall, true);
 	w->n_expiring = found->n_expiring;
 	w->next_expiry = 0;
 	if (w->n_expiring > 0)
-		retry_soon(b);
+		window_retry_soon(b);
 	return r;
 }
 

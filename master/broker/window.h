@@ -42,8 +42,8 @@ struct band {
 	uint64_t last;         /* seq; what is resident is not beyond it */
 	uint64_t spilled_from; /* the lowest seq spilled since the fetch */
 	bool fetching;
-	bool missed; /* the last fetch brought nothing */
-	bool failed; /* it could not be made: wait for the timer */
+	bool failed;     /* it could not be made: wait for the timer */
+	unsigned missed; /* so many fetches in a row brought nothing */
 	RB_ENTRY(band) entry;
 	TAILQ_ENTRY(band) spilled_entry; /* while something is spilled */
 };
@@ -62,8 +62,8 @@ struct due_band {
 	int64_t spilled_from; /* due_ms and id; the first since the fetch */
 	uint64_t spilled_from_id;
 	bool fetching;
-	bool missed;
 	bool failed;
+	unsigned missed;
 };
 
 struct window {
@@ -78,6 +78,23 @@ struct window {
 	struct ev_timer timer; /* for next_expiry, and for what failed */
 	bool closed;           /* nothing durable is started any more */
 };
+
+/* What the parts of the window share. */
+
+/* Let the timer try soon what has failed, or was missed. */
+void window_retry_soon(struct broker *b);
+
+/*
+ * A fetch has brought n tasks: true when those that were counted are not on
+ * the disk, and nothing is on its way there.
+ */
+bool window_is_drift(struct broker *b, unsigned *missed, size_t n);
+
+/* Adopt t.  False: there is no memory for it, and it stays on the disk. */
+bool window_take(struct broker *b, struct task *t);
+
+/* What is left of `most`; never nothing. */
+size_t window_room(size_t used, size_t most);
 
 void window_init(struct broker *b);
 void window_done(struct broker *b);
@@ -115,5 +132,9 @@ void window_open(struct broker *b);
 
 /* True when something is spilled that one of these shifts could run. */
 bool window_has_work(const struct broker *b, shift_set set);
+
+/* The same of what may be started: no queue that is paused, no name that is
+ * held back. */
+bool window_can_run(const struct broker *b, shift_set set);
 
 #endif

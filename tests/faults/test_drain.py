@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import random
 import re
 import signal
 import time
@@ -95,6 +96,138 @@ def test_caller_of_a_task_cut_by_the_stop_may_try_again(
         assert caught.value.code == -32015
         assert caught.value.data["retryable"] is True
         daemon.wait_exit(seconds(10))
+
+
+# What is in memory alone is run, what is durable is left to the next one
+
+
+def one_thread(daemons, handlers, drain="running"):
+    return daemons.start(
+        f"""pool "default" {{ processes = 1 threads = 1
+            modules = {{"{handlers}"}} }}""",
+        top=PATIENT + f'\ndrain = "{drain}"',
+    )
+
+
+def stop_behind_gate(daemon, client, gate):
+    """Let it drain while the gate is shut, then open that, and see it end."""
+    daemon.send_signal(signal.SIGTERM)
+    wait_until(lambda: draining(client), "it drains")
+    gate.open()
+    assert daemon.wait_exit(seconds(10)) == 0
+
+
+def calls_of(connection, n, **more):
+    calls = [
+        connection.request("task.call", {"name": "echo", "args": i, **more})
+        for i in range(n)
+    ]
+    assert connection.rpc("server.ping") == "pong"  # all are taken
+    return calls
+
+
+def test_what_is_in_memory_alone_is_run_past_what_is_durable(
+    daemons, handlers, gate
+):
+    daemon = one_thread(daemons, handlers)
+    with daemon.client() as client, daemon.client() as caller:
+        client.wait_running(client.submit("gate", gate.args))
+        kept = [client.submit("echo", i) for i in range(10)]
+        calls = calls_of(caller, 3)
+        stop_behind_gate(daemon, client, gate)
+        assert [caller.result(call)["result"] for call in calls] == [0, 1, 2]
+    daemon.start()
+    with daemon.client() as client:
+        assert {task["run"] for task in client.wait(*kept)} == {1}
+
+
+@pytest.mark.parametrize("drain", ["running", "all"])
+@pytest.mark.parametrize("n", [1, 200])
+def test_what_waits_for_its_key_does_not_hold_up_the_stop(
+    daemons, handlers, gate, drain, n
+):
+    daemon = one_thread(daemons, handlers, drain)
+    with daemon.client() as client:
+        client.wait_running(client.submit("gate", gate.args, key="k"))
+        behind = [client.submit("echo", i, key="k") for i in range(n)]
+        stop_behind_gate(daemon, client, gate)
+    daemon.start()
+    with daemon.client() as client:
+        if drain == "all":
+            assert client.rpc("task.wait", {"ids": behind, "timeout_ms": 0})[
+                "pending"
+            ] == []
+        done = client.wait(*behind)
+        assert [task["result"] for task in done] == list(range(n))
+        assert {task["run"] for task in done} == {1}
+
+
+@pytest.mark.parametrize("drain", ["running", "all"])
+@pytest.mark.parametrize("between", [0, 3, 200])
+def test_a_drain_runs_what_comes_before_a_call_of_the_same_key(
+    daemons, handlers, gate, drain, between
+):
+    daemon = one_thread(daemons, handlers, drain)
+    with daemon.client() as client, daemon.client() as caller:
+        client.wait_running(client.submit("gate", gate.args, key="k"))
+        before = [client.submit("echo", i, key="k") for i in range(between)]
+        calls = calls_of(caller, 3, key="k")
+        after = [client.submit("echo", i, key="k") for i in range(3)]
+        stop_behind_gate(daemon, client, gate)
+        assert [caller.result(call)["result"] for call in calls] == [0, 1, 2]
+    daemon.start()
+    with daemon.client() as client:
+        left = client.rpc("task.wait", {"ids": before or after, "timeout_ms": 0})
+        assert not before or left["pending"] == []
+        assert {t["state"] for t in client.wait(*after)} == {"succeeded"}
+
+
+def keyed_notes(rng, folder, numbers):
+    """Tasks that write their number down, in the order of their key."""
+    return [
+        {
+            "name": "note",
+            "args": {
+                "path": str(folder / key),
+                "text": str(number),
+                "ms": rng.choice([0, 0, 1, 3]),
+            },
+            "key": key,
+            "durable": rng.random() < 0.6,
+            "priority": rng.randrange(10),
+        }
+        for number, key in ((n, rng.choice("abc")) for n in numbers)
+    ]
+
+
+@pytest.mark.parametrize("drain", ["running", "all"])
+def test_keys_keep_their_order_over_stops_at_any_time(
+    daemons, handlers, folder, drain
+):
+    rng = random.Random(drain)
+    daemon = daemons.start(
+        f"""pool "default" {{ processes = 2 threads = 2
+            modules = {{"{handlers}"}} }}""",
+        top=PATIENT + f'\ndrain = "{drain}"',
+    )
+    tasks, kept = [], []
+    for _ in range(scaled(5, 2)):
+        some = keyed_notes(rng, folder, range(len(tasks), len(tasks) + 100))
+        with daemon.client() as client:
+            rows = client.rpc("task.submit_many", {"tasks": some})
+        tasks += some
+        kept += [row["id"] for row, t in zip(rows, some) if t["durable"]]
+        time.sleep(rng.random() * 0.05)
+        daemon.stop(limit=seconds(10))
+        assert "lost with" not in daemon.log()
+        daemon.start()
+    with daemon.client() as client:
+        assert {task["run"] for task in client.wait(*kept)} == {1}
+    for key in "abc":
+        ran = (folder / key).read_text().split()
+        assert ran == [
+            t["args"]["text"] for t in tasks if t["key"] == key
+        ], key
 
 
 # While it starts

@@ -239,6 +239,32 @@ def test_unsynced_commits_would_be_found_out(daemons, folder, faults, seed):
         writer.check(tasks)
 
 
+def test_sync_follows_a_reload(daemons, folder, faults):
+    faults.record()
+    daemon = make_daemon(
+        daemons, folder, env=faults.env, top='sync = "normal"'
+    )
+    daemon.start()
+
+    def count_syncs():
+        """Of the log so far, after a submit."""
+        with daemon.client() as client:
+            client.rpc("task.submit", task(1, delay_ms=3_600_000))
+        end = faults.trace.stat().st_size
+        return sum(
+            what == SYNC and path is not None and path.endswith("-wal")
+            for what, path, *_ in Trace(faults.trace).events(end)
+        )
+
+    before = count_syncs()
+    assert count_syncs() == before
+    daemon.configure(top='sync = "full"')
+    daemon.rpc("server.reload")
+    before = count_syncs()
+    assert count_syncs() == before + 1
+    daemon.stop()
+
+
 def test_master_killed_while_the_store_is_made(daemons, folder, faults):
     """A first start that was cut leaves what the next one can go on with."""
     for count in range(1, 12):

@@ -292,6 +292,71 @@ def test_read_only_state_is_said_at_the_start(daemons, disk, ledger_module):
     assert daemon.rpc("queue.list")[0]["scheduled"] == 1
 
 
+# Files that go away
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_promised_on_a_database_that_was_deleted(
+    daemons, ledger_module, replaced
+):
+    """It would be gone with the last process that has the file open."""
+    daemon = daemons.start(ledger_pool(ledger_module))
+    with daemon.client() as client:
+        ident = client.rpc("task.submit", big())["id"]
+        path = database(daemon)
+        path.rename(f"{path}.old")
+        if replaced:
+            path.write_bytes(b"")
+        answer = client.answer(client.request("task.submit", big()))
+        assert_refused(answer["error"])
+        assert "deleted" in answer["error"]["message"]
+        assert store_state(daemon)["state"] == "failing"
+        assert client.call("echo", 1)["result"] == 1
+        # Put back in time, it is as if nothing had been.
+        path.with_name("tasks.db.old").rename(path)
+        submit_until_taken(daemon, **big())
+    daemon.stop()
+    daemon.start()
+    assert daemon.rpc("task.get", {"id": ident})["state"] == "scheduled"
+
+
+def change_until_refused(client):
+    """Let the log grow, but not what is in it."""
+    for _ in range(100_000):
+        answer = client.answer(client.request("task.submit", big()))
+        if "error" in answer:
+            return answer["error"]
+        params = {"ids": [answer["result"]["id"]]}
+        for method in "task.cancel", "task.delete":
+            client.answer(client.request(method, params))
+    raise AssertionError("the disk never becomes full")
+
+
+def test_a_reader_may_fill_the_disk_but_not_for_ever(
+    daemons, disk, ledger_module
+):
+    """Nobody has to make room: what it has held up is used again."""
+    daemon = start_on(daemons, disk.path, ledger_module)
+    path = disk.path / "state" / "tasks.db"
+    with daemon.client() as client:
+        idents = [client.rpc("task.submit", big())["id"] for _ in range(200)]
+        client.rpc("task.cancel", {"ids": idents})
+        client.rpc("task.delete", {"ids": idents})
+    # The database is as large as it has to be.
+    daemon.stop()
+    daemon.start()
+    with daemon.client() as client, contextlib.closing(
+        sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+    ) as db:
+        kept = client.rpc("task.submit", big())["id"]
+        db.execute("BEGIN")
+        db.execute("SELECT count(*) FROM tasks").fetchone()
+        assert_refused(change_until_refused(client))
+        db.execute("COMMIT")
+        submit_until_taken(daemon, **big())
+        assert client.task(kept)["state"] == "scheduled"
+
+
 # A file that is none of ours
 
 

@@ -50,6 +50,11 @@ def kill_broker(daemon):
     )
 
 
+def restart(daemon):
+    daemon.stop()
+    daemon.start()
+
+
 def kill_master(daemon, patient=True):
     """And start the daemon again, be it while the last ones still die."""
     daemon.send_signal(signal.SIGKILL)
@@ -375,6 +380,22 @@ def test_volatile_tasks_are_lost_and_said_to_be(quiet):
         assert client.submit("ledger") > lost
     open_gate(quiet, "a")
     wait_ended(quiet, kept)
+
+
+@pytest.mark.parametrize("end", [kill_master, restart])
+def test_ids_of_volatile_tasks_are_not_given_out_again(quiet, end):
+    """Somebody may still ask for one of them, and is to get no other task."""
+
+    def submit(**more):
+        return quiet.rpc("task.submit", {"name": "echo", "args": 1, **more})
+
+    durable = submit(durable=True)["id"]
+    last = [submit(durable=False)["id"] for _ in range(20)][-1]
+    end(quiet)
+    assert submit(durable=True)["id"] > last > durable
+    last = submit(durable=False)["id"]
+    end(quiet)
+    assert submit(durable=False)["id"] > last
 
 
 def test_key_stays_with_its_holder_over_a_death(quiet):

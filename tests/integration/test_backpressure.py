@@ -37,6 +37,13 @@ def fill(client, count=2, **more):
     return [client.result(submit(client, **more))["id"] for _ in range(count)]
 
 
+def wait_clients(client, count):
+    wait_until(
+        lambda: client.rpc("server.stats")["clients"] == count,
+        f"{count} clients",
+    )
+
+
 def waiting(daemon):
     stats = daemon.rpc("server.stats")
     return stats["ready"] + stats["scheduled"]
@@ -352,10 +359,9 @@ def test_client_that_goes_gives_its_place_up(daemons, durable):
         second = daemon.client()
         held = submit(second, durable=durable)
         assert is_silent(second, 0.05)
+        wait_clients(other, 3)
         client.close()
-        wait_until(
-            lambda: other.rpc("server.stats")["clients"] == 2, "it is gone"
-        )
+        wait_clients(other, 2)
         other.rpc("task.cancel", {"id": ids[0]})
         second.result(held)
         assert waiting(daemon) == 2
@@ -401,6 +407,20 @@ def test_upgrade_refuses_what_is_held(daemons):
         assert is_silent(client)
         other.rpc("queue.purge", {"queue": "default"})
         client.result(held)
+
+
+def test_upgrade_names_those_of_a_list_that_were_let_in(daemons):
+    """Who sends the others again makes none twice."""
+    daemon = daemons.start(POOL, top=HOLD + TWO)
+    with daemon.client() as client, daemon.client() as other:
+        tasks = [{"name": "echo", "delay_ms": LATER} for _ in range(5)]
+        held = client.request("task.submit_many", {"tasks": tasks})
+        assert is_silent(client)
+        other.rpc("server.upgrade")
+        rows = client.result(held)
+        listed = [t["id"] for t in other.rpc("task.list")["tasks"]]
+        assert sorted(listed) == [row["id"] for row in rows[:2]]
+        assert [row["error"]["code"] for row in rows[2:]] == [FULL] * 3
 
 
 def test_held_clients_cost_little(daemons):

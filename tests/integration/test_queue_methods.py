@@ -102,10 +102,11 @@ def test_pause_is_kept_over_an_upgrade_and_a_reload(daemons):
         assert client.wait(ident)[0]["result"] == 1
 
 
-def test_purge_cancels_all_that_waits(daemons, durable):
-    daemon = daemons.start(CONFIG)
+def test_purge_cancels_all_that_waits(daemons, handlers, gate, durable):
+    module = f'modules = {{"{handlers}"}}  queues'
+    daemon = daemons.start(CONFIG.replace("queues", module))
     with daemon.client() as client:
-        runs = client.submit("sleep", {"ms": 400}, durable=durable)
+        runs = client.submit("gate", gate.args, durable=durable)
         client.wait_running(runs)
         ids = [client.submit("echo", durable=durable) for _ in range(20)]
         ids += [
@@ -120,6 +121,7 @@ def test_purge_cancels_all_that_waits(daemons, durable):
         assert client.rpc("queue.purge", {"queue": "default"}) == {"count": 60}
         done = client.result(wait)["done"]
         assert [task["state"] for task in done] == ["cancelled"] * 60
+        gate.open()
         assert client.wait(runs)[0]["state"] == "succeeded"
         assert client.task(other)["state"] == "scheduled"
         row = queue(client)

@@ -278,6 +278,121 @@ def test_retry_and_delete_survive_the_broker(daemons):
         assert client.wait(retried)[0]["run"] == 2
 
 
+# Several requests for one task
+
+
+def at_once(client, *requests):
+    """Results or errors of requests that are taken up in one turn."""
+    client.send(
+        [
+            {"jsonrpc": "2.0", "id": i, "method": method, "params": params}
+            for i, (method, params) in enumerate(requests)
+        ]
+    )
+    answers = {one["id"]: one for one in client.recv()}
+    return [
+        answers[i].get("result", answers[i].get("error"))
+        for i in range(len(requests))
+    ]
+
+
+def test_an_id_that_is_named_twice_is_deleted_once(client, durable):
+    (failed,) = fail(client, durable=durable)
+    answer = client.rpc("task.delete", {"ids": [failed, failed]})
+    assert answer["count"] == 1
+    assert [one["id"] for one in answer["skipped"]] == [failed]
+
+
+def test_what_was_deleted_meanwhile_is_not_revived(shared, client):
+    """One that is in memory is found at once, one on the disk later."""
+    broker = shared.broker_pid()
+    for _ in range(20):
+        (gone,) = fail(client, durable=False)
+        (kept,) = fail(client, durable=True)
+        retried, deleted = at_once(
+            client,
+            ("task.retry", {"ids": [gone, kept]}),
+            ("task.delete", {"ids": [gone]}),
+        )
+        assert deleted == {"count": 1, "skipped": []}
+        assert retried == {
+            "count": 1,
+            "skipped": [{"id": gone, "state": "failed"}],
+        }
+        assert client.wait(kept)[0]["run"] == 2
+        assert client.error("task.get", {"id": gone}).code == -32012
+    assert shared.broker_pid() == broker
+
+
+def test_a_retry_behind_a_delete_finds_nothing(client, durable):
+    (failed,) = fail(client, durable=durable)
+    deleted, retried = at_once(
+        client, ("task.delete", {"id": failed}), ("task.retry", {"id": failed})
+    )
+    assert deleted == {"count": 1, "skipped": []}
+    assert retried["code"] in (-32012, -32013)
+    assert client.error("task.get", {"id": failed}).code == -32012
+
+
+def test_a_wait_behind_a_delete_is_answered(client, durable):
+    (failed,) = fail(client, durable=durable)
+    deleted, waited = at_once(
+        client,
+        ("task.delete", {"id": failed}),
+        ("task.wait", {"ids": [failed]}),
+    )
+    assert deleted["count"] == 1
+    if "done" in waited:
+        assert [task["id"] for task in waited["done"]] == [failed]
+    else:
+        assert waited["code"] == -32012
+
+
+def test_a_retry_past_the_limit_says_that_it_is_full(daemons, durable):
+    daemon = daemons.start(top="max_queued = 2")
+    with daemon.client() as client:
+        (failed,) = fail(client, durable=durable)
+        for _ in range(2):
+            client.submit("echo", delay_ms=LATER)
+        error = client.error("task.retry", {"id": failed})
+        assert error.code == -32010
+        assert error.data["retryable"] is True
+
+
+# What a filter means
+
+
+def test_before_1970_there_was_nothing(client, durable):
+    (failed,) = fail(client, durable=durable)
+    for until in (0, "1970-01-01T00:00:00Z"):
+        some = {"state": "failed", "until": until}
+        assert client.rpc("task.list", some)["tasks"] == []
+        assert client.rpc("task.delete", {"filter": some})["count"] == 0
+    assert states(client, [failed]) == ["failed"]
+
+
+def test_a_filter_knows_names_that_are_not_configured_any_more(
+    daemons, handlers
+):
+    daemon = daemons.start(
+        'pool "default" { processes = 1 queues = {"default", "other"}'
+        f' modules = {{"{handlers}"}} }}'
+    )
+    with daemon.client() as client:
+        ident = client.submit("nothing", queue="other", retries=0)
+        client.wait(ident)
+    daemon.stop()
+    daemon.configure()
+    daemon.start()
+    with daemon.client() as client:
+        for some in ({"name": "nothing"}, {"queue": "other"}):
+            (task,) = client.rpc("task.list", some)["tasks"]
+            assert task["id"] == ident
+        assert client.error("task.list", {"name": "never"}).code == -32017
+        answer = client.rpc("task.delete", {"filter": {"name": "nothing"}})
+        assert answer == {"count": 1, "skipped": []}
+
+
 # A retry, and tasks with `unique`
 
 
@@ -288,7 +403,8 @@ def test_retry_leaves_the_place_of_a_unique_task_alone(client, durable, by):
     assert twin != failed
     if by == "id":
         error = client.error("task.retry", {"id": failed})
-        assert error.code == -32013
+        assert error.code == -32011
+        assert error.data["id"] == twin
         skipped = error.data["skipped"]
     else:
         answer = client.rpc("task.retry", {"filter": {}})

@@ -53,7 +53,9 @@ def test_a_scheduled_one_counts(client, durable):
     ident, state, _ = submit(client, "echo", **more)
     assert submit(client, "echo", **more) == (ident, "scheduled", True)
     client.rpc("task.cancel", {"ids": [ident]})
-    assert not submit(client, "echo", unique="later", durable=durable)[2]
+    again = submit(client, "echo", unique="later", durable=durable)
+    assert not again[2]
+    client.wait(again[0])
 
 
 def test_another_queue_or_name_is_another_one(client, gate):

@@ -66,6 +66,12 @@ result_adopt(struct broker *b, struct task *t)
 }
 
 void
+result_review(struct broker *b)
+{
+	(void)b;
+}
+
+void
 result_refuse_task(struct broker *b, struct task *t, int err)
 {
 	(void)b;

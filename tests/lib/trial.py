@@ -52,7 +52,9 @@ def all_tasks(client, **filters):
 def kill_all(daemon):
     """At once, as if the machine had died: nobody ends in order."""
     stop_process(daemon.pid)
-    kill_hard(daemon.pids())
+    # It can't see them die, and they don't see that it is gone.
+    kill_hard(pid for pid in daemon.pids() if pid != daemon.pid)
+    kill_hard([daemon.pid])
     daemon.process.wait()
     wait_until(lambda: not daemon.pids(), f"{daemon.pids()} die")
 

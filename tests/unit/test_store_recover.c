@@ -265,6 +265,51 @@ what_waits_is_counted(void **state)
 	assert_int_equal(w->found.n_unique, 1);
 }
 
+/* A sorter would have them all at once. */
+static void
+many_that_wait_are_counted_in_little_memory(void **state)
+{
+	static const char copy[] =
+	    "WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n "
+	    "WHERE i < 200000) INSERT INTO task SELECT i, %d, queue, kind, "
+	    "priority, i, 2, wall, i, expires_ms, ready_ms, until_ms, flags, "
+	    "big, attempt, retries, run, crashes, interrupted, recoveries, "
+	    "backoff_ms, timeout_ms, soft_timeout_ms, result_ttl_ms, "
+	    "submitted_at, run_at, started_at, finished_at, pool, worker, "
+	    "'k', unique_key, idempotency_key, args, meta, result, error, "
+	    "errors FROM task, n WHERE id = 1; UPDATE task SET queue = 3 - "
+	    "queue WHERE id %% 2";
+	struct store_world *w = *state;
+	char sql[sizeof(copy) + 16];
+	struct task *t;
+	int scheduled;
+
+	for (scheduled = 0; scheduled <= 1; scheduled++) {
+		open_store(w);
+		keep(w, store_world_task(w, 1, NULL));
+		t = store_world_task(w, 2, NULL);
+		t->queue = &w->queues[1];
+		keep(w, t);
+		store_world_close(w);
+		snprintf(sql, sizeof(sql), copy, !scheduled);
+		change(w, sql);
+		(void)sqlite3_memory_highwater(1);
+		open_store(w);
+		assert_in_range(sqlite3_memory_highwater(0), 1, 9 << 20);
+		if (scheduled) {
+			assert_int_equal(w->found.n_steady, 2);
+			assert_int_equal(
+			    w->found.steady[0].n + w->found.steady[1].n,
+			    199991);
+		} else {
+			assert_int_equal(w->found.n_parked, 2);
+			assert_string_equal(w->found.parked[0].kind, "k0");
+		}
+		store_world_close(w);
+		change(w, "DELETE FROM task");
+	}
+}
+
 static void
 delays_go_on_within_a_boot_and_start_anew_after_one(void **state)
 {
@@ -326,6 +371,33 @@ no_id_is_given_out_twice(void **state)
 	store_world_close(w);
 	open_store(w);
 	assert_int_equal(w->found.last_id, last);
+}
+
+static void
+ids_given_out_at_once_are_not_given_out_again(void **state)
+{
+	struct store_world *w = *state;
+	uint64_t last;
+	int status;
+	pid_t pid;
+
+	put_and_die(w, 1, 1);
+	open_store(w);
+	last = w->found.last_id + 30000;
+	store_world_close(w);
+	pid = fork();
+	if (pid == 0) {
+		if (store_world_open(w, false) < 0)
+			_exit(1);
+		/* It dies before anything of this is written. */
+		store_sqlite_note_ids(w->store, last, last);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	open_store(w);
+	assert_true(w->found.last_id >= last);
+	assert_true(w->found.last_seq >= last);
 }
 
 static void
@@ -505,7 +577,7 @@ no_statement_goes_through_all_tasks(void **state)
 	char sql[2048];
 	sqlite3_stmt *st;
 	const char *plan;
-	int i;
+	int i, n_places = 0;
 
 	open_store(w);
 	store_world_close(w);
@@ -521,9 +593,13 @@ no_statement_goes_through_all_tasks(void **state)
 				strstr(plan, "USING") == NULL) ||
 			    strstr(plan, "TEMP B-TREE") != NULL)
 				fail_msg("%s: %s", sql, plan);
+			/* Nor through all that are due at one time. */
+			if (strstr(plan, "id>?") != NULL)
+				n_places++;
 		}
 		sqlite3_finalize(st);
 	}
+	assert_int_equal(n_places, 2);
 	store_db_close(&d, true);
 }
 
@@ -576,8 +652,10 @@ static const struct CMUnitTest tests[] = {
     T(one_that_was_to_be_cancelled_is),
     T(a_key_that_nobody_holds_goes_to_the_first),
     T(what_waits_is_counted),
+    T(many_that_wait_are_counted_in_little_memory),
     T(delays_go_on_within_a_boot_and_start_anew_after_one),
     T(no_id_is_given_out_twice),
+    T(ids_given_out_at_once_are_not_given_out_again),
     T(what_is_no_database_is_left_alone),
     T(a_newer_version_is_left_alone),
     T(a_broken_one_is_left_alone),

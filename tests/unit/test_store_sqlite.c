@@ -454,6 +454,18 @@ what_expires_is_fetched_with_the_time_of_the_next(void **state)
 	store_world_fetch(w, &r);
 	assert_int_equal(w->n_items, 4);
 	assert_int_equal(w->cursor, 0);
+	/* At one time, by id. */
+	for (id = 5; id <= 6; id++) {
+		t = store_world_task(w, id, NULL);
+		t->expires_ms = 300;
+		keep(w, t);
+	}
+	r.after = 300;
+	r.after_id = 3;
+	store_world_fetch(w, &r);
+	assert_int_equal(w->n_items, 3);
+	assert_int_equal(w->items[0]->id, 5);
+	assert_int_equal(w->items[2]->id, 4);
 }
 
 static void

@@ -235,6 +235,236 @@ the_end_on_a_full_disk_loses_only_what_is_not_kept(void **state)
 }
 
 static void
+on_enough(struct ev_loop *loop, struct ev_timer *timer, int revents)
+{
+	(void)timer;
+	(void)revents;
+	ev_break(loop, EVBREAK_ALL);
+}
+
+/* Turns of the loop in that many seconds. */
+static unsigned
+count_turns(struct store_world *w, double seconds)
+{
+	unsigned before = ev_iteration(w->loop);
+	struct ev_timer enough;
+
+	ev_timer_init(&enough, on_enough, seconds, 0.);
+	ev_timer_start(w->loop, &enough);
+	ev_run(w->loop, 0);
+	return ev_iteration(w->loop) - before;
+}
+
+static void
+what_fails_is_tried_again_once_a_second(void **state)
+{
+	struct store_world *w = *state;
+	struct task *t = put(w, 1);
+
+	store_world_settle(w);
+	fill_disk(w);
+	store_world_start(w, t);
+	store_world_run(w, 1);
+	assert_string_equal(w->log, "H:-27");
+	assert_in_range(count_turns(w, 3.2), 4, 12);
+	limit_files(0);
+	store_world_run(w, 1);
+	assert_string_equal(w->log, "H:-27 H:0");
+	task_unref(t);
+}
+
+static void
+room_for_next_to_nothing_is_none(void **state)
+{
+	struct store_world *w = *state;
+	char *args = malloc(30001), log[PATH_MAX + 8];
+	struct task *t;
+	struct stat st;
+
+	memset(args, '1', 30000);
+	args[30000] = '\0';
+	task_unref(put(w, 1));
+	store_world_settle(w);
+	snprintf(log, sizeof(log), "%s-wal", w->path);
+	assert_int_equal(stat(log, &st), 0);
+	limit_files((rlim_t)st.st_size + 20000);
+	t = store_world_task(w, 2, args);
+	assert_int_equal(store_put(w->store, t), 0);
+	task_unref(t);
+	free(args);
+	store_world_run(w, 2);
+	assert_string_equal(w->log, "F2:-27 H:-27");
+	(void)count_turns(w, 2.2);
+	assert_string_equal(w->log, "F2:-27 H:-27");
+	limit_files(0);
+	store_world_run(w, 1);
+	assert_string_equal(w->log, "F2:-27 H:-27 H:0");
+}
+
+/* However much else there is to be written before them. */
+static void
+no_put_waits_for_a_disk_that_is_full(void **state)
+{
+	static struct task *old[6000];
+	struct store_world *w = *state;
+	uint64_t id;
+
+	for (id = 1; id <= 6000; id++)
+		old[id - 1] = put(w, id);
+	store_world_settle(w);
+	fill_disk(w);
+	for (id = 1; id <= 6000; id++)
+		store_world_start(w, old[id - 1]);
+	task_unref(put(w, 7000));
+	store_world_barrier(w);
+	store_world_run(w, 3);
+	assert_string_equal(w->log, "F7000:-27 H:-27 B:-27");
+	/* Nor does what is asked while it is. */
+	assert_int_equal(store_pause(w->store, &w->queues[0], true), 0);
+	store_world_barrier(w);
+	store_world_run(w, 1);
+	assert_string_equal(w->log, "F7000:-27 H:-27 B:-27 B:-27");
+	limit_files(0);
+	store_world_settle(w);
+	assert_int_equal(counts(w).n_tasks, 6000);
+	/* An id that was refused is not given out again. */
+	store_world_close(w);
+	assert_int_equal(store_world_open(w, true), 0);
+	assert_int_equal(w->found.last_id, 7000);
+	assert_int_equal(w->found.n_paused, 1);
+	for (id = 1; id <= 6000; id++)
+		task_unref(old[id - 1]);
+}
+
+/* Write to one task until the log finds no more room. */
+static void
+write_until_full(struct store_world *w, struct task *t)
+{
+	while (strstr(w->log, "H:") == NULL) {
+		t->interrupted++;
+		store_update(w->store, t);
+		store_world_barrier(w);
+		w->log[0] = '\0';
+		store_world_run(w, 1);
+	}
+}
+
+static void
+a_log_that_fills_the_disk_is_used_again_when_it_can_be(void **state)
+{
+	struct store_world *w = *state;
+	struct task *t = put(w, 1);
+	sqlite3 *db;
+
+	store_world_settle(w);
+	assert_int_equal(
+	    sqlite3_open_v2(w->path, &db, SQLITE_OPEN_READONLY, NULL),
+	    SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(db, "BEGIN; SELECT * FROM tasks", NULL, NULL, NULL),
+	    SQLITE_OK);
+	limit_files(1 << 20);
+	write_until_full(w, t);
+	w->log[0] = '\0';
+	/* There is no more room than before, but nobody reads the old log. */
+	assert_int_equal(
+	    sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	store_world_run(w, 1);
+	assert_string_equal(w->log, "H:0");
+	store_world_settle(w);
+	store_world_get(w, 1);
+	assert_int_equal(w->got->interrupted, t->interrupted);
+	task_unref(t);
+}
+
+/* Leave a log behind. */
+static void
+write_and_die(struct store_world *w)
+{
+	struct task *t;
+
+	if (store_world_open(w, false) < 0)
+		_exit(1);
+	t = put(w, 1);
+	store_world_start(w, t);
+	while (t->interrupted < 100) {
+		t->interrupted++;
+		store_update(w->store, t);
+		store_world_settle(w);
+	}
+	_exit(0);
+}
+
+static void
+a_log_that_fills_the_disk_does_not_keep_it_from_being_opened(void **state)
+{
+	struct store_world *w = *state;
+	int status;
+	pid_t pid;
+
+	store_world_close(w);
+	pid = fork();
+	if (pid == 0)
+		write_and_die(w);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	fill_disk(w);
+	assert_int_equal(store_world_open(w, false), 0);
+	assert_int_equal(w->found.n_recovered, 1);
+	store_world_get(w, 1);
+	assert_int_equal(w->got->interrupted, 100);
+}
+
+static void
+move_files(struct store_world *w, bool back)
+{
+	char a[PATH_MAX + 16], b[PATH_MAX + 16];
+
+	snprintf(a, sizeof(a), "%s", w->path);
+	snprintf(b, sizeof(b), "%s.old", w->path);
+	assert_int_equal(back ? rename(b, a) : rename(a, b), 0);
+	snprintf(a, sizeof(a), "%s-wal", w->path);
+	snprintf(b, sizeof(b), "%s.old-wal", w->path);
+	assert_int_equal(back ? rename(b, a) : rename(a, b), 0);
+}
+
+static void
+nothing_is_kept_in_files_that_are_gone(void **state)
+{
+	struct store_world *w = *state;
+	char log[PATH_MAX + 8];
+	struct task *t;
+	FILE *other;
+
+	task_unref(put(w, 1));
+	store_world_settle(w);
+	move_files(w, false);
+	t = put(w, 2);
+	store_world_barrier(w);
+	store_world_run(w, 3);
+	assert_string_equal(w->log, "F2:-116 H:-116 B:-116");
+	assert_non_null(strstr(w->why, "deleted, moved or replaced"));
+	task_unref(t);
+	w->log[0] = '\0';
+	move_files(w, true);
+	store_world_run(w, 1);
+	assert_string_equal(w->log, "H:0");
+	/* The log alone, too. */
+	snprintf(log, sizeof(log), "%s-wal", w->path);
+	assert_int_equal(unlink(log), 0);
+	task_unref(put(w, 3));
+	store_world_run(w, 2);
+	assert_string_equal(w->log, "H:0 F3:-116 H:-116");
+	/* What lies there now is somebody else's. */
+	other = fopen(log, "w");
+	assert_true(other != NULL && fputs("other", other) >= 0);
+	fclose(other);
+	store_world_close(w);
+	assert_int_equal(access(log, F_OK), 0);
+}
+
+static void
 what_is_over_is_dropped_and_its_space_given_back(void **state)
 {
 	struct store_world *w = *state;
@@ -297,30 +527,16 @@ what_is_not_to_be_kept_is_never_written(void **state)
 }
 
 static void
-on_enough(struct ev_loop *loop, struct ev_timer *timer, int revents)
-{
-	(void)timer;
-	(void)revents;
-	ev_break(loop, EVBREAK_ALL);
-}
-
-static void
 an_idle_store_sleeps(void **state)
 {
 	struct store_world *w = *state;
 	struct task *t = put(w, 1);
-	struct ev_timer enough;
-	unsigned before;
 
 	store_world_start(w, t);
 	store_world_succeed(w, t, "1"); /* over in an hour */
 	task_unref(t);
 	store_world_settle(w);
-	before = ev_iteration(w->loop);
-	ev_timer_init(&enough, on_enough, 2.5, 0.);
-	ev_timer_start(w->loop, &enough);
-	ev_run(w->loop, 0);
-	assert_in_range(ev_iteration(w->loop) - before, 0, 1);
+	assert_in_range(count_turns(w, 2.5), 0, 1);
 }
 
 static int
@@ -530,6 +746,12 @@ static const struct CMUnitTest tests[] = {
     T(newer_news_win_over_those_that_failed),
     T(want_of_memory_is_a_failure_like_others),
     T(the_end_on_a_full_disk_loses_only_what_is_not_kept),
+    T(what_fails_is_tried_again_once_a_second),
+    T(room_for_next_to_nothing_is_none),
+    T(no_put_waits_for_a_disk_that_is_full),
+    T(a_log_that_fills_the_disk_is_used_again_when_it_can_be),
+    T(a_log_that_fills_the_disk_does_not_keep_it_from_being_opened),
+    T(nothing_is_kept_in_files_that_are_gone),
     T(what_is_over_is_dropped_and_its_space_given_back),
     T(what_is_not_to_be_kept_is_never_written),
     T(an_idle_store_sleeps),
