@@ -213,6 +213,11 @@ run_room(struct broker *b, struct hold_room *room, unsigned most)
 		h->started = true;
 		h->new_here = wants_any;
 		h->again(h);
+		/* It got a part of what it wants, and is first again. */
+		if (next != NULL && TAILQ_FIRST(&room->list) != next) {
+			n++;
+			break;
+		}
 	}
 	return n;
 }
