@@ -46,6 +46,9 @@ PYTEST_JOBS ?= 4
 PYTEST_N = $(if $(filter-out 0 1,$(PYTEST_JOBS)),$(shell \
 	$(PYTHON) -c 'import xdist' 2>/dev/null && echo "-n $(PYTEST_JOBS)"))
 
+# What `make check` and its like build, in parallel unless make was told how.
+PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # `make V=1` shows whole commands.
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)")
@@ -175,7 +178,7 @@ deps-lint:
 
 .PHONY: demo
 demo: deps
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -s $(PARALLEL) all
 	@BUILD="$(BUILD)" sh etc/demo.sh
 
 .PHONY: check
@@ -183,7 +186,10 @@ check: deps
 	@$(MAKE) --no-print-directory check-run
 
 .PHONY: check-run check-units check-blackbox
-check-run: check-units check-blackbox
+check-run:
+	@$(MAKE) --no-print-directory $(PARALLEL) all units
+	@$(MAKE) --no-print-directory check-units
+	@$(MAKE) --no-print-directory check-blackbox
 
 check-units: $(UNIT_BIN)
 	@sh tests/run-units.sh $(UNIT_BIN)
