@@ -279,9 +279,16 @@ def queued(server):
 
 
 def measure_full(folder, program, count, seconds):
-    """With so many queued: memory, submits, and both ways to come back."""
     (folder / "full").mkdir()
     server = Ganger(folder / "full")
+    try:
+        measure_queued(server, program, count, seconds)
+    finally:
+        server.stop()
+
+
+def measure_queued(server, program, count, seconds):
+    """With so many queued: memory, submits, and both ways to come back."""
     empty = load(program, server, 1, seconds)["rate"]
     empty_50 = load(program, server, 50, seconds)["rate"]
     took = fill(server, count)
@@ -312,7 +319,6 @@ def measure_full(folder, program, count, seconds):
     print(f"  daemon killed: a new one answers {since(start)}")
     assert queued(server) == n, "tasks were lost"
     print(f"  broker: {rss_bytes(broker) / 1e6:.0f} MB resident")
-    server.stop()
 
 
 def since(start):
