@@ -238,6 +238,20 @@ buf_add_key(struct buf *b, const char *key)
 	buf_add(b, "\":", 2);
 }
 
+void
+buf_add_key_cstr(struct buf *b, const char *key, const char *value)
+{
+	buf_add_key(b, key);
+	buf_add_json_cstr(b, value);
+}
+
+void
+buf_add_key_uint(struct buf *b, const char *key, uint64_t value)
+{
+	buf_add_key(b, key);
+	buf_add_uint(b, value);
+}
+
 char *
 json_text(const json_t *value, size_t max, size_t *len_out)
 {

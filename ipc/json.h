@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ipc/buf.h"
 
@@ -36,6 +37,10 @@ void buf_add_json_cstr(struct buf *b, const char *s);
 
 /* Append `"key":`, with a comma in front unless first in its object. */
 void buf_add_key(struct buf *b, const char *key);
+
+/* The same with a value: a string as above, or a number. */
+void buf_add_key_cstr(struct buf *b, const char *key, const char *value);
+void buf_add_key_uint(struct buf *b, const char *key, uint64_t value);
 
 /*
  * Dump value as compact text: a new string, *len_out bytes.  NULL: out of

@@ -17,20 +17,6 @@ static const struct param_def queue_params[] = {
 };
 
 static void
-add_string(struct buf *out, const char *key, const char *value)
-{
-	buf_add_key(out, key);
-	buf_add_json_cstr(out, value);
-}
-
-static void
-add_number(struct buf *out, const char *key, uint64_t value)
-{
-	buf_add_key(out, key);
-	buf_add_uint(out, value);
-}
-
-static void
 add_crew_names(const struct broker *b, const struct queue *q, struct buf *out)
 {
 	const char *comma = "";
@@ -61,16 +47,16 @@ static void
 add_queue(const struct broker *b, const struct queue *q, struct buf *out)
 {
 	buf_addc(out, '{');
-	add_string(out, "name", q->name);
-	add_string(out, "state", state_name(q));
-	add_number(out, "priority", q->settings->priority);
-	add_number(out, "ready", q->count.ready);
-	add_number(out, "scheduled", q->count.scheduled);
-	add_number(out, "running", q->count.running);
-	add_number(out, "succeeded", q->count.succeeded);
-	add_number(out, "failed", q->count.failed);
-	add_number(out, "cancelled", q->count.cancelled);
-	add_number(out, "expired", q->count.expired);
+	buf_add_key_cstr(out, "name", q->name);
+	buf_add_key_cstr(out, "state", state_name(q));
+	buf_add_key_uint(out, "priority", q->settings->priority);
+	buf_add_key_uint(out, "ready", q->count.ready);
+	buf_add_key_uint(out, "scheduled", q->count.scheduled);
+	buf_add_key_uint(out, "running", q->count.running);
+	buf_add_key_uint(out, "succeeded", q->count.succeeded);
+	buf_add_key_uint(out, "failed", q->count.failed);
+	buf_add_key_uint(out, "cancelled", q->count.cancelled);
+	buf_add_key_uint(out, "expired", q->count.expired);
 	add_crew_names(b, q, out);
 	buf_addc(out, '}');
 }
@@ -201,7 +187,7 @@ on_purged(void *arg, int err, const struct change_tally *tally)
 	} else {
 		out = call_open_result(a->call);
 		buf_addc(out, '{');
-		add_number(out, "count", tally->n_changed);
+		buf_add_key_uint(out, "count", tally->n_changed);
 		buf_addc(out, '}');
 		call_close_result(a->call);
 	}

@@ -14,26 +14,12 @@
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
 static void
-add_string(struct buf *out, const char *key, const char *value)
-{
-	buf_add_key(out, key);
-	buf_add_json_cstr(out, value);
-}
-
-static void
-add_number(struct buf *out, const char *key, uint64_t value)
-{
-	buf_add_key(out, key);
-	buf_add_uint(out, value);
-}
-
-static void
 add_time(struct buf *out, const char *key, int64_t ms)
 {
 	char text[WALL_SIZE];
 
 	wall_format(ms, text);
-	add_string(out, key, text);
+	buf_add_key_cstr(out, key, text);
 }
 
 /* Begin the next item of an array, an object. */
@@ -80,9 +66,9 @@ add_runs(const struct chan *c, struct buf *out)
 			continue;
 		ms = now_ms - t->started_at;
 		open_item(out);
-		add_number(out, "id", t->id);
-		add_string(out, "name", t->kind->name);
-		add_number(out, "running_ms", ms < 0 ? 0 : (uint64_t)ms);
+		buf_add_key_uint(out, "id", t->id);
+		buf_add_key_cstr(out, "name", t->kind->name);
+		buf_add_key_uint(out, "running_ms", ms < 0 ? 0 : (uint64_t)ms);
 		buf_addc(out, '}');
 	}
 	buf_addc(out, ']');
@@ -101,12 +87,12 @@ add_worker(const struct chan *c, struct buf *out)
 	buf_addc(out, '/');
 	buf_add_uint(out, c->number);
 	buf_addc(out, '"');
-	add_string(out, "pool", c->crew->settings->name);
-	add_number(out, "pid", (uint64_t)c->pid);
-	add_string(out, "state", chan_state_name(c));
-	add_number(out, "threads",
+	buf_add_key_cstr(out, "pool", c->crew->settings->name);
+	buf_add_key_uint(out, "pid", (uint64_t)c->pid);
+	buf_add_key_cstr(out, "state", chan_state_name(c));
+	buf_add_key_uint(out, "threads",
 	    c->threads > 0 ? c->threads : c->crew->settings->threads);
-	add_number(out, "running", c->n_running);
+	buf_add_key_uint(out, "running", c->n_running);
 	buf_add_key(out, "tasks");
 	buf_addc(out, '[');
 	for (i = 0; i < c->threads; i++) {
@@ -118,8 +104,8 @@ add_worker(const struct chan *c, struct buf *out)
 	}
 	buf_addc(out, ']');
 	add_runs(c, out);
-	add_number(out, "tasks_done", c->n_done);
-	add_number(out, "rss_bytes", rss_bytes(c->pid));
+	buf_add_key_uint(out, "tasks_done", c->n_done);
+	buf_add_key_uint(out, "rss_bytes", rss_bytes(c->pid));
 	add_time(out, "started_at", c->started_at);
 	buf_addc(out, '}');
 }
@@ -174,20 +160,20 @@ add_crew(const struct crew *w, struct buf *out)
 	size_t i;
 
 	open_item(out);
-	add_string(out, "name", s->name);
-	add_string(out, "state", crew_state_name(w));
-	add_number(out, "processes", s->n_processes);
-	add_number(out, "target", w->n_target);
-	add_number(out, "alive", w->n_up);
-	add_number(out, "threads", s->threads);
-	add_number(out, "busy", w->n_running);
-	add_number(out, "restarts", w->n_restarts);
+	buf_add_key_cstr(out, "name", s->name);
+	buf_add_key_cstr(out, "state", crew_state_name(w));
+	buf_add_key_uint(out, "processes", s->n_processes);
+	buf_add_key_uint(out, "target", w->n_target);
+	buf_add_key_uint(out, "alive", w->n_up);
+	buf_add_key_uint(out, "threads", s->threads);
+	buf_add_key_uint(out, "busy", w->n_running);
+	buf_add_key_uint(out, "restarts", w->n_restarts);
 	buf_add_key(out, "queues");
 	buf_addc(out, '[');
 	for (i = 0; i < w->n_sources; i++) {
 		open_item(out);
-		add_string(out, "name", w->sources[i].queue->name);
-		add_number(out, "weight", w->sources[i].weight);
+		buf_add_key_cstr(out, "name", w->sources[i].queue->name);
+		buf_add_key_uint(out, "weight", w->sources[i].weight);
 		buf_addc(out, '}');
 	}
 	buf_addc(out, ']');
@@ -230,11 +216,12 @@ add_store_state(const struct broker *b, struct buf *out)
 {
 	buf_add_key(out, "store_state");
 	buf_addc(out, '{');
-	add_string(out, "state", b->store_failing != 0 ? "failing" : "ok");
+	buf_add_key_cstr(
+	    out, "state", b->store_failing != 0 ? "failing" : "ok");
 	if (b->store_failing != 0)
-		add_string(out, "why", b->store_why);
+		buf_add_key_cstr(out, "why", b->store_why);
 	if (b->settings->store_path != NULL)
-		add_string(out, "path", b->settings->store_path);
+		buf_add_key_cstr(out, "path", b->settings->store_path);
 	buf_addc(out, '}');
 }
 
@@ -246,26 +233,26 @@ server_info(struct broker *b, struct call *call, const struct param *v)
 
 	(void)v;
 	buf_addc(out, '{');
-	add_string(out, "name", "ganger");
-	add_string(out, "version", GANGER_VERSION);
-	add_number(out, "protocol", PROTO_VERSION);
-	add_number(out, "pid", (uint64_t)s->master_pid);
-	add_number(out, "broker_pid", (uint64_t)getpid());
+	buf_add_key_cstr(out, "name", "ganger");
+	buf_add_key_cstr(out, "version", GANGER_VERSION);
+	buf_add_key_uint(out, "protocol", PROTO_VERSION);
+	buf_add_key_uint(out, "pid", (uint64_t)s->master_pid);
+	buf_add_key_uint(out, "broker_pid", (uint64_t)getpid());
 	add_time(out, "started_at", s->started_at);
-	add_number(out, "uptime_ms", uptime_ms(b));
-	add_string(out, "socket", s->socket);
-	add_string(
+	buf_add_key_uint(out, "uptime_ms", uptime_ms(b));
+	buf_add_key_cstr(out, "socket", s->socket);
+	buf_add_key_cstr(
 	    out, "state", b->phase == BROKER_SERVING ? "running" : "draining");
-	add_string(out, "store", b->store->ops->name);
+	buf_add_key_cstr(out, "store", b->store->ops->name);
 	add_store_state(b, out);
 	buf_add_key(out, "limits");
 	buf_addc(out, '{');
-	add_number(out, "max_message", s->max_message);
-	add_number(out, "max_clients", s->max_clients);
-	add_number(out, "max_queued", s->max_queued);
-	add_number(out, "max_bytes", s->max_bytes);
-	add_number(out, "max_store", s->max_store);
-	add_number(out, "min_free", s->min_free);
+	buf_add_key_uint(out, "max_message", s->max_message);
+	buf_add_key_uint(out, "max_clients", s->max_clients);
+	buf_add_key_uint(out, "max_queued", s->max_queued);
+	buf_add_key_uint(out, "max_bytes", s->max_bytes);
+	buf_add_key_uint(out, "max_store", s->max_store);
+	buf_add_key_uint(out, "min_free", s->min_free);
 	buf_adds(out, "}}");
 	call_close_result(call);
 }
@@ -289,31 +276,31 @@ server_stats(struct broker *b, struct call *call, const struct param *v)
 	store_count(b->store, &kept);
 	out = call_open_result(call);
 	buf_addc(out, '{');
-	add_number(out, "uptime_ms", uptime_ms(b));
-	add_number(out, "clients", b->n_conns);
-	add_number(out, "connections_total", b->stats.connections);
-	add_number(out, "requests_total", b->stats.requests);
-	add_number(out, "submitted", b->stats.submitted);
-	add_number(out, "succeeded", b->stats.succeeded);
-	add_number(out, "failed", b->stats.failed);
-	add_number(out, "cancelled", b->stats.cancelled);
-	add_number(out, "expired", b->stats.expired);
-	add_number(out, "quarantined", b->stats.quarantined);
-	add_number(out, "retried", b->stats.retried);
-	add_number(out, "requeued", b->stats.requeued);
-	add_number(out, "ready", sum.ready);
-	add_number(out, "scheduled", sum.scheduled);
-	add_number(out, "running", sum.running);
-	add_number(out, "held", b->holdbacks.n_tasks);
-	add_number(out, "waiting_bytes", b->n_bytes);
-	add_number(out, "waiters", b->n_waiters);
-	add_number(out, "recovered", b->stats.recovered);
-	add_number(out, "store_dirty", kept.n_dirty);
-	add_number(out, "store_commits", kept.commits);
-	add_number(out, "store_bytes", kept.file_bytes);
-	add_number(out, "kept", kept.n_ended);
-	add_number(out, "kept_bytes", kept.ended_bytes);
-	add_number(out, "rss_bytes", rss_bytes(getpid()));
+	buf_add_key_uint(out, "uptime_ms", uptime_ms(b));
+	buf_add_key_uint(out, "clients", b->n_conns);
+	buf_add_key_uint(out, "connections_total", b->stats.connections);
+	buf_add_key_uint(out, "requests_total", b->stats.requests);
+	buf_add_key_uint(out, "submitted", b->stats.submitted);
+	buf_add_key_uint(out, "succeeded", b->stats.succeeded);
+	buf_add_key_uint(out, "failed", b->stats.failed);
+	buf_add_key_uint(out, "cancelled", b->stats.cancelled);
+	buf_add_key_uint(out, "expired", b->stats.expired);
+	buf_add_key_uint(out, "quarantined", b->stats.quarantined);
+	buf_add_key_uint(out, "retried", b->stats.retried);
+	buf_add_key_uint(out, "requeued", b->stats.requeued);
+	buf_add_key_uint(out, "ready", sum.ready);
+	buf_add_key_uint(out, "scheduled", sum.scheduled);
+	buf_add_key_uint(out, "running", sum.running);
+	buf_add_key_uint(out, "held", b->holdbacks.n_tasks);
+	buf_add_key_uint(out, "waiting_bytes", b->n_bytes);
+	buf_add_key_uint(out, "waiters", b->n_waiters);
+	buf_add_key_uint(out, "recovered", b->stats.recovered);
+	buf_add_key_uint(out, "store_dirty", kept.n_dirty);
+	buf_add_key_uint(out, "store_commits", kept.commits);
+	buf_add_key_uint(out, "store_bytes", kept.file_bytes);
+	buf_add_key_uint(out, "kept", kept.n_ended);
+	buf_add_key_uint(out, "kept_bytes", kept.ended_bytes);
+	buf_add_key_uint(out, "rss_bytes", rss_bytes(getpid()));
 	buf_addc(out, '}');
 	call_close_result(call);
 }

@@ -345,22 +345,33 @@ link_task(struct waiter *w, size_t i, struct task *t)
 	LIST_INSERT_HEAD(&t->waiters, &w->links[i], entry);
 }
 
+/* NULL, and call is answered: there is no memory. */
+static struct waiter *
+wait_as_call(
+    struct broker *b, struct call *call, uint64_t id, int64_t timeout_ms)
+{
+	struct waiter *w = waiter_new(b, call, 1);
+
+	if (w == NULL) {
+		call_error_code(call, RPC_INTERNAL_ERROR, true);
+		return NULL;
+	}
+	w->is_call = true;
+	w->links[0].waiter = w;
+	w->links[0].id = id;
+	start_timer(w, timeout_ms);
+	return w;
+}
+
 void
 result_call(
     struct broker *b, struct call *call, struct task *t, int64_t timeout_ms)
 {
+	struct waiter *w = wait_as_call(b, call, t->id, timeout_ms);
 	struct absent *absent;
-	struct waiter *w;
 
-	w = waiter_new(b, call, 1);
-	if (w == NULL) {
-		call_error_code(call, RPC_INTERNAL_ERROR, true);
+	if (w == NULL)
 		return;
-	}
-	w->is_call = true;
-	w->links[0].waiter = w;
-	w->links[0].id = t->id;
-	start_timer(w, timeout_ms);
 	if (!t->spilled) {
 		link_task(w, 0, t);
 		return;
@@ -479,15 +490,9 @@ result_call_id(
 		result_call(b, call, t, timeout_ms);
 		return;
 	}
-	w = waiter_new(b, call, 1);
-	if (w == NULL) {
-		call_error_code(call, RPC_INTERNAL_ERROR, true);
+	w = wait_as_call(b, call, id, timeout_ms);
+	if (w == NULL)
 		return;
-	}
-	w->is_call = true;
-	w->links[0].waiter = w;
-	w->links[0].id = id;
-	start_timer(w, timeout_ms);
 	if (store_get(b->store, id, on_found, &w->links[0]) == 0) {
 		w->n_lookups++;
 		return;

@@ -284,15 +284,36 @@ store_db_number(struct store_db *d, sqlite3_stmt *st, int64_t *out)
 }
 
 int
+store_db_prepare(struct store_db *d, const char *sql, sqlite3_stmt **out)
+{
+	if (sqlite3_prepare_v2(d->db, sql, -1, out, NULL) != SQLITE_OK)
+		return store_db_error(d);
+	return 0;
+}
+
+int
 store_db_pragma(struct store_db *d, const char *sql, int64_t *out)
 {
 	sqlite3_stmt *st;
 	int r;
 
-	if (sqlite3_prepare_v2(d->db, sql, -1, &st, NULL) != SQLITE_OK)
-		return store_db_error(d);
+	r = store_db_prepare(d, sql, &st);
+	if (r < 0)
+		return r;
 	r = store_db_number(d, st, out);
 	sqlite3_finalize(st);
+	return r;
+}
+
+int
+store_db_count(struct store_db *d, const char *sql, uint64_t *out)
+{
+	int64_t n = 0;
+	int r;
+
+	r = store_db_pragma(d, sql, &n);
+	if (r == 0)
+		*out = (uint64_t)n;
 	return r;
 }
 

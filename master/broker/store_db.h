@@ -80,9 +80,15 @@ int store_db_step(struct store_db *d, sqlite3_stmt *st);
 int store_db_run(struct store_db *d, sqlite3_stmt *st);
 int store_db_exec(struct store_db *d, const char *sql);
 
+/* A statement that is used once: the caller finalizes it, NULL on errors. */
+int store_db_prepare(struct store_db *d, const char *sql, sqlite3_stmt **out);
+
 /* The one number that a statement yields; none: -ENOENT. */
 int store_db_number(struct store_db *d, sqlite3_stmt *st, int64_t *out);
 int store_db_pragma(struct store_db *d, const char *sql, int64_t *out);
+
+/* How many rows a `SELECT count(*)` finds. */
+int store_db_count(struct store_db *d, const char *sql, uint64_t *out);
 
 int store_db_begin(struct store_db *d);
 /* On an error all is rolled back. */

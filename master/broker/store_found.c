@@ -11,27 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int
-prepare(struct store_db *d, const char *sql, sqlite3_stmt **out)
-{
-	if (sqlite3_prepare_v2(d->db, sql, -1, out, NULL) != SQLITE_OK)
-		return store_db_error(d);
-	return 0;
-}
-
-static int
-number(struct store_db *d, const char *sql, uint64_t *out)
-{
-	int64_t n = 0;
-	int r;
-
-	r = store_db_pragma(d, sql, &n);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	*out = (uint64_t)n;
-	return 0;
-}
-
 static char *
 copy_name(const struct store_names *names, int64_t id)
 {
@@ -81,7 +60,7 @@ find_bands(
 	sqlite3_stmt *st;
 	int r;
 
-	r = prepare(d, sql, &st);
+	r = store_db_prepare(d, sql, &st);
 	while (r == 0 && (r = store_db_step(d, st)) > 0) {
 		g.queue = sqlite3_column_int64(st, 0);
 		g.kind = sqlite3_column_int64(st, 1);
@@ -137,7 +116,7 @@ count_bands(
 	size_t i;
 	int r;
 
-	r = prepare(d, sql, &st);
+	r = store_db_prepare(d, sql, &st);
 	while (r == 0 && (r = store_db_step(d, st)) > 0)
 		r = count_one(&all, sqlite3_column_int64(st, 0),
 		    sqlite3_column_int64(st, 1));
@@ -156,7 +135,7 @@ find_paused(struct store_db *d, struct store_found *found)
 	char **names;
 	int r;
 
-	r = prepare(d, "SELECT name FROM queue WHERE paused", &st);
+	r = store_db_prepare(d, "SELECT name FROM queue WHERE paused", &st);
 	while (r == 0 && (r = store_db_step(d, st)) > 0) {
 		text = (const char *)sqlite3_column_text(st, 0);
 		names = reallocarray(
@@ -226,16 +205,16 @@ find_special(struct store_db *d, struct store_found *found)
 {
 	int r;
 
-	r = number(d,
+	r = store_db_count(d,
 	    "SELECT count(*) FROM task WHERE state < 2 AND expires_ms > 0",
 	    &found->n_expiring);
 	if (r == 0)
-		r = number(d,
+		r = store_db_count(d,
 		    "SELECT count(*) FROM task "
 		    "WHERE key IS NOT NULL AND state < 3",
 		    &found->n_keyed);
 	if (r == 0)
-		r = number(d,
+		r = store_db_count(d,
 		    "SELECT count(*) FROM task "
 		    "WHERE unique_key IS NOT NULL AND state < 3",
 		    &found->n_unique);
@@ -260,10 +239,10 @@ count_all(struct store_db *d, const struct store_found *found)
 	uint64_t ended, running;
 	int r;
 
-	r = number(
+	r = store_db_count(
 	    d, "SELECT count(*) FROM task WHERE until_ms IS NOT NULL", &ended);
 	if (r == 0)
-		r = number(
+		r = store_db_count(
 		    d, "SELECT count(*) FROM task WHERE state = 2", &running);
 	if (r < 0)
 		return r;

@@ -143,8 +143,9 @@ load_names(struct store_db *d, const char *sql, struct store_names *names)
 	const char *text;
 	int r;
 
-	if (sqlite3_prepare_v2(d->db, sql, -1, &st, NULL) != SQLITE_OK)
-		return store_db_error(d);
+	r = store_db_prepare(d, sql, &st);
+	if (r < 0)
+		return r;
 	while ((r = store_db_step(d, st)) > 0) {
 		text = (const char *)sqlite3_column_text(st, 1);
 		r = text == NULL ? -ENOMEM
@@ -166,9 +167,9 @@ set_log_mode(struct store_db *d)
 	const char *mode;
 	int r;
 
-	if (sqlite3_prepare_v2(
-		d->db, "PRAGMA journal_mode = WAL", -1, &st, NULL) != SQLITE_OK)
-		return store_db_error(d);
+	r = store_db_prepare(d, "PRAGMA journal_mode = WAL", &st);
+	if (r < 0)
+		return r;
 	r = store_db_step(d, st);
 	mode = r > 0 ? (const char *)sqlite3_column_text(st, 0) : NULL;
 	if (r >= 0)

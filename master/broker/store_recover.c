@@ -31,14 +31,6 @@
 static const char cut_off[] =
     "the daemon died while it ran, and it may run at most once";
 
-static int
-prepare(struct store_db *d, const char *sql, sqlite3_stmt **out)
-{
-	if (sqlite3_prepare_v2(d->db, sql, -1, out, NULL) != SQLITE_OK)
-		return store_db_error(d);
-	return 0;
-}
-
 /* Which start of the machine this is; empty when it does not tell. */
 static void
 read_boot_id(char out[BOOT_ID_SIZE])
@@ -63,7 +55,8 @@ is_same_boot(struct store_db *d, const char *boot_id, bool *out)
 	const char *text;
 	int r;
 
-	r = prepare(d, "SELECT value FROM meta WHERE name = 'boot_id'", &st);
+	r = store_db_prepare(
+	    d, "SELECT value FROM meta WHERE name = 'boot_id'", &st);
 	if (r < 0)
 		return r;
 	*out = false;
@@ -123,7 +116,7 @@ change(
 	sqlite3_stmt *st;
 	int r;
 
-	r = prepare(d, sql, &st);
+	r = store_db_prepare(d, sql, &st);
 	if (r < 0)
 		return r;
 	(void)sqlite3_bind_int64(st, 1, a);
@@ -133,19 +126,6 @@ change(
 	if (r == 0 && n_out != NULL)
 		*n_out = (uint64_t)sqlite3_changes(d->db);
 	return r;
-}
-
-static int
-number(struct store_db *d, const char *sql, uint64_t *out)
-{
-	int64_t n = 0;
-	int r;
-
-	r = store_db_pragma(d, sql, &n);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	*out = (uint64_t)n;
-	return 0;
 }
 
 /* The last errors with the one of `attempt` added to them. */
@@ -197,13 +177,13 @@ break_off(struct store_db *d, int64_t ttl_ms, uint64_t *n_out)
 	sqlite3_stmt *row, *update;
 	int r;
 
-	r = prepare(d,
+	r = store_db_prepare(d,
 	    "SELECT id, attempt, errors FROM task "
 	    "WHERE state = 2 AND flags & 2 LIMIT 1",
 	    &row);
 	if (r < 0)
 		return r;
-	r = prepare(d,
+	r = store_db_prepare(d,
 	    "UPDATE task SET state = 4, attempt = attempt + 1, mail = 0, "
 	    "flags = flags & ~4, finished_at = ?2, until_ms = ?3, "
 	    "error = ?4, errors = ?5 WHERE id = ?1",
@@ -252,7 +232,7 @@ find_orphans(struct store_db *d, struct keys *out)
 	sqlite3_stmt *st;
 	int r;
 
-	r = prepare(d,
+	r = store_db_prepare(d,
 	    "SELECT key FROM task WHERE key IS NOT NULL AND state < 3 "
 	    "GROUP BY key HAVING max(mail = 2) AND NOT max(mail = 1)",
 	    &st);
@@ -273,7 +253,7 @@ heal_keys(struct store_db *d)
 
 	r = find_orphans(d, &keys);
 	if (r == 0 && keys.n > 0)
-		r = prepare(d,
+		r = store_db_prepare(d,
 		    "UPDATE task SET mail = 1 WHERE id = (SELECT id FROM task "
 		    "WHERE key IS NOT NULL AND state < 3 AND key = ?1 "
 		    "AND mail = 2 ORDER BY seq LIMIT 1)",
@@ -299,7 +279,7 @@ give_up(struct store_db *d, int64_t ttl_ms)
 	sqlite3_stmt *st;
 	int r;
 
-	r = prepare(d,
+	r = store_db_prepare(d,
 	    "UPDATE task SET state = 5, mail = 0, flags = flags & ~4, "
 	    "finished_at = ?1, until_ms = ?2 + CASE WHEN result_ttl_ms >= 0 "
 	    "THEN result_ttl_ms ELSE ?3 END WHERE state = 2 AND flags & 4",
@@ -325,7 +305,7 @@ heal(struct store_db *d, const struct store_sqlite_limits *limits,
 	if (r == 0)
 		r = give_up(d, limits->result_ttl_ms);
 	if (r == 0)
-		r = number(d,
+		r = store_db_count(d,
 		    "SELECT count(*) FROM task WHERE state = 2 "
 		    "AND recoveries >= 3",
 		    &found->n_suspects);

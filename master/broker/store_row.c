@@ -61,8 +61,9 @@ insert_name(struct store_db *d, struct store_names *names, const char *table,
 	int r;
 
 	snprintf(sql, sizeof(sql), "INSERT INTO %s (name) VALUES (?1)", table);
-	if (sqlite3_prepare_v2(d->db, sql, -1, &st, NULL) != SQLITE_OK)
-		return store_db_error(d);
+	r = store_db_prepare(d, sql, &st);
+	if (r < 0)
+		return r;
 	bind_text(st, 0, name);
 	r = store_db_run(d, st);
 	sqlite3_finalize(st);
