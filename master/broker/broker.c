@@ -16,7 +16,6 @@
 #include "master/broker/broker.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>

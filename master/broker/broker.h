@@ -75,8 +75,9 @@ struct broker {
 	char store_why[256];    /* in words */
 	int64_t steady_ms;      /* steady ms less those of the monotonic */
 	struct task_tree tasks; /* resident, not ended; owns a reference each */
-	struct task_tree ending;    /* ended, not kept so far; likewise */
-	struct task_tree departing; /* spilled, not written so far; likewise */
+	struct task_tree ending; /* ended, not kept so far; likewise */
+	struct task_tree
+	    departing; /* spilled or deleted, not written so far; likewise */
 	struct task_list departed;  /* the same, in the order of leaving */
 	struct absent_tree absents; /* who waits for what is on disk only */
 	struct window window;

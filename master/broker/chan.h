@@ -71,7 +71,7 @@ struct chan {
 	enum chan_state state;
 	bool alone;     /* runs a suspect, or is kept empty for one */
 	bool condemned; /* is fed no more, for one of its tasks will end it */
-	bool listed;    /* on crew->idle */
+	bool listed;    /* on shift->idle */
 	bool reaped;    /* the master has told so */
 	bool served;    /* has finished a task */
 	bool worn;      /* its replacement was asked for */

@@ -15,7 +15,6 @@
 #include <stddef.h>
 #include <sys/queue.h>
 
-#include "ipc/buf.h"
 #include "master/broker/breaker.h"
 #include "master/broker/catalog.h"
 #include "master/broker/handover_in.h"

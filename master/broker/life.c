@@ -16,21 +16,16 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ipc/clock.h"
-#include "ipc/json.h"
 #include "ipc/log.h"
 #include "master/broker/chan.h"
 #include "master/broker/condemn.h"
 #include "master/broker/holdback.h"
 #include "master/broker/mailbox.h"
-#include "master/broker/reconfigure.h"
 #include "master/broker/result.h"
-#include "master/broker/roster.h"
 #include "master/broker/run.h"
-#include "master/broker/store_news.h"
 #include "master/broker/unique.h"
 
 #define LATE_NS       INT64_C(1000000000) /* a timer this late: see there */
@@ -172,7 +167,7 @@ life_make_ready(struct broker *b, struct task *t)
 	/* One whose run was cut has waited since before that. */
 	if (t->ready_at.ns == 0)
 		t->ready_at = mono_now();
-	if (t->key == NULL || t->holds || mailbox_admit(b, t))
+	if (t->key == NULL || t->holds || mailbox_admit(t))
 		let_wait(b, t);
 }
 
@@ -259,7 +254,7 @@ life_is_departing(const struct broker *b, uint64_t id)
 static void
 depart(struct broker *b, struct task *t)
 {
-	if (!store_news_has(t)) {
+	if (!store_has_news(b->store, t)) {
 		task_unref(t);
 		return;
 	}
@@ -280,7 +275,8 @@ life_let_depart(struct broker *b)
 {
 	struct task *t;
 
-	while ((t = TAILQ_FIRST(&b->departed)) != NULL && !store_news_has(t)) {
+	while ((t = TAILQ_FIRST(&b->departed)) != NULL &&
+	       !store_has_news(b->store, t)) {
 		stop_departing(b, t);
 		task_unref(t);
 	}

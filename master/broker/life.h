@@ -105,7 +105,7 @@ struct task *life_find(struct broker *b, uint64_t id);
 /* The wall clock was set: tasks for a time of it are due at another moment. */
 void life_follow_wall(struct broker *b);
 
-/* Let what is due happen; called by the timer. */
+/* Make the trees, the lists and the timer of what is due. */
 void life_set_up(struct broker *b);
 
 /* Set the timer for what is due next; called at the end of a turn. */

@@ -226,11 +226,10 @@ mailbox_enter(struct broker *b, struct task *t)
 }
 
 bool
-mailbox_admit(struct broker *b, struct task *t)
+mailbox_admit(struct task *t)
 {
 	struct mailbox *m = t->mailbox;
 
-	(void)b;
 	if (t->key == NULL)
 		return true;
 	learn(m);

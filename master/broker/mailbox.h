@@ -51,7 +51,7 @@ int mailbox_enter(struct broker *b, struct task *t);
  * was revived; t->seq is its place in the order.  True: it holds its key now
  * (t->holds), or has none.  False: it is parked (t->parked, TASK_IN_MAILBOX).
  */
-bool mailbox_admit(struct broker *b, struct task *t);
+bool mailbox_admit(struct task *t);
 
 /*
  * t, which has not ended, was handed over, as its holds and parked say.

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ipc/json.h"
 #include "master/broker/gate.h"
 #include "master/broker/hold.h"
 #include "master/broker/method.h"

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ipc/clock.h"
-#include "ipc/json.h"
 #include "master/broker/filter.h"
 #include "master/broker/life.h"
 #include "master/broker/method.h"

@@ -22,7 +22,6 @@
 #include "master/broker/conn.h"
 #include "master/broker/listener.h"
 #include "master/broker/relane.h"
-#include "master/broker/roster.h"
 #include "master/broker/storage.h"
 
 #define SETTINGS_MAX ((off_t)256 * 1024 * 1024)

@@ -640,6 +640,7 @@ result_ended(struct broker *b, struct task *t)
 {
 	struct wait_link *l;
 
+	(void)b;
 	while ((l = LIST_FIRST(&t->waiters)) != NULL) {
 		unlink_link(l);
 		l->task = task_ref(t);
@@ -650,7 +651,6 @@ result_ended(struct broker *b, struct task *t)
 			t->answered = true;
 		check(l->waiter);
 	}
-	(void)b;
 }
 
 static void

@@ -80,8 +80,7 @@ uint64_t result_save_id(
 
 /*
  * Let call wait for its n ids again; ended[i] is the task of ids[i] if it has
- * ended.  Both are borrowed.  -ENOENT: a task is not there.  -ENOMEM.  The
- * caller keeps the call then.
+ * ended.  Both are borrowed.  -ENOMEM: the caller keeps the call then.
  */
 int result_restore(struct broker *b, struct call *call,
     const struct result_state *s, const uint64_t *ids,

@@ -16,6 +16,7 @@
 #include "master/broker/reconfigure.h"
 #include "master/broker/store_memory.h"
 #include "master/broker/store_split.h"
+#include "master/broker/store_sqlite.h"
 
 /* Tasks that wait to be written; more are started when fewer do. */
 #define BEHIND_MAX 50000
@@ -85,7 +86,7 @@ storage_init(struct broker *b)
 	r = store_memory_new(b->loop, &none, &memory);
 	if (r < 0)
 		return r;
-	r = store_split_new(memory, NULL, &b->store);
+	r = store_split_new(memory, &b->store);
 	if (r < 0)
 		store_free(memory);
 	return r;

@@ -6,7 +6,7 @@
 #define GANGER_BROKER_STORAGE_H
 
 #include "master/broker/broker.h"
-#include "master/broker/store_sqlite.h"
+#include "master/broker/store.h"
 
 /* Make the store of a broker: of volatile tasks alone, so far.  -ENOMEM. */
 int storage_init(struct broker *b);

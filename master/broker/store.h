@@ -133,6 +133,7 @@ struct store_ops {
 	int (*find)(struct store *s, enum store_what what,
 	    const struct queue *q, const struct kind *kind, const char *text,
 	    store_found_fn fn, void *arg);
+	bool (*has_news)(const struct store *s, const struct task *t);
 	int (*pause)(struct store *s, const struct queue *q, bool paused);
 	void (*count)(struct store *s, struct store_counts *out);
 	void (*flush)(struct store *s);
@@ -231,6 +232,13 @@ store_find(struct store *s, enum store_what what, const struct queue *q,
 	return s->ops->find(s, what, q, kind, text, fn, arg);
 }
 
+/* True while look-ups may show t as it was: what it is now is on its way. */
+static inline bool
+store_has_news(const struct store *s, const struct task *t)
+{
+	return s->ops->has_news(s, t);
+}
+
 /* Keep that a queue is paused, or is not any more.  -ENOMEM. */
 static inline int
 store_pause(struct store *s, const struct queue *q, bool paused)
@@ -265,5 +273,38 @@ store_free(struct store *s)
 	if (s != NULL)
 		s->ops->free(s);
 }
+
+/* Room for words that say why a store can't be had. */
+#define STORE_WHY_SIZE 256
+
+/* Tasks that wait, by what the broker keeps a window of. */
+struct store_band {
+	const char *queue, *kind; /* owned by the store_found */
+	unsigned priority;
+	uint64_t n;
+};
+
+/* What was in the database when it was opened. */
+struct store_found {
+	uint64_t last_id, last_seq; /* at least the highest given out */
+	int64_t steady_ms;        /* what to add to the monotonic clock's ms */
+	struct store_band *bands; /* owned; ready, not parked, by seq */
+	size_t n_bands;
+	struct store_band *parked; /* owned; ready, parked; priority unused */
+	size_t n_parked;
+	struct store_band *steady, *wall; /* owned; scheduled; kind NULL */
+	size_t n_steady, n_wall;
+	uint64_t n_expiring;        /* that wait and expire */
+	uint64_t n_keyed, n_unique; /* that have not ended */
+	char **paused;              /* owned; names of queues */
+	size_t n_paused;
+	char **queues, **kinds; /* owned; all names that tasks ever had */
+	size_t n_queues, n_kinds;
+	uint64_t n_recovered;  /* were running, and are ready again */
+	uint64_t n_suspects;   /* of them: recovered too often, run alone now */
+	uint64_t n_broken_off; /* were running at most once: failed now */
+};
+
+void store_found_done(struct store_found *found);
 
 #endif

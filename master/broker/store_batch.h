@@ -2,7 +2,7 @@
 /*
  * store_batch.h - what the broker's thread hands to the storage thread and back
  *
- * Between store_thread_give and store_thread_take the batch is the storage
+ * From store_thread_give until store_thread_is_ready the batch is the storage
  * thread's, but for the tasks that `t` and `ended` lead to, which only the
  * broker's thread ever touches.
  */

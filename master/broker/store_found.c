@@ -241,9 +241,10 @@ count_all(struct store_db *d, const struct store_found *found)
 
 	r = store_db_count(
 	    d, "SELECT count(*) FROM task WHERE until_ms IS NOT NULL", &ended);
-	if (r == 0)
-		r = store_db_count(
-		    d, "SELECT count(*) FROM task WHERE state = 2", &running);
+	if (r < 0)
+		return r;
+	r = store_db_count(
+	    d, "SELECT count(*) FROM task WHERE state = 2", &running);
 	if (r < 0)
 		return r;
 	d->next.n_ended = ended;

@@ -11,7 +11,7 @@
 #ifndef GANGER_BROKER_STORE_LOCK_H
 #define GANGER_BROKER_STORE_LOCK_H
 
-#include "master/broker/store_sqlite.h"
+#include "master/broker/store.h"
 
 /*
  * Wait for the lock, but not for ever: a descriptor that holds it and is the

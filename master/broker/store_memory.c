@@ -330,6 +330,15 @@ memory_pause(struct store *s, const struct queue *q, bool paused)
 	return 0;
 }
 
+/* Look-ups are made at the flush, of what there is then. */
+static bool
+memory_has_news(const struct store *s, const struct task *t)
+{
+	(void)s;
+	(void)t;
+	return false;
+}
+
 static bool
 memory_is_idle(const struct store *s)
 {
@@ -528,6 +537,7 @@ static const struct store_ops memory_ops = {
     .pause = memory_pause,
     .count = memory_count,
     .flush = memory_flush,
+    .has_news = memory_has_news,
     .is_idle = memory_is_idle,
     .free = memory_free,
 };

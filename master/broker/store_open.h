@@ -5,8 +5,8 @@
 #ifndef GANGER_BROKER_STORE_OPEN_H
 #define GANGER_BROKER_STORE_OPEN_H
 
+#include "master/broker/store.h"
 #include "master/broker/store_db.h"
-#include "master/broker/store_sqlite.h"
 
 /*
  * Open the database at path, made if there is none, ready for use by one

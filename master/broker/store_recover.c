@@ -14,18 +14,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ipc/clock.h"
+#include "ipc/proto.h"
 #include "master/broker/errors.h"
 #include "master/broker/store_found.h"
 #include "master/broker/store_write.h"
 
-#define RECOVERIES_MAX 3 /* more make a suspect */
-#define ERROR_INTERNAL (-32603)
+#define RECOVERIES_MAX "3" /* in SQL; more make a suspect */
 #define BOOT_ID_SIZE   64
 
 static const char cut_off[] =
@@ -108,10 +107,9 @@ set_clock(struct store_db *d)
 	return r < 0 ? r : store_meta_set(d, "steady_ms", d->steady_ms);
 }
 
-/* Run a statement with ?1 and ?2; *n_out: how many rows it has changed. */
+/* Run a statement with ?1; *n_out: how many rows it has changed. */
 static int
-change(
-    struct store_db *d, const char *sql, int64_t a, int64_t b, uint64_t *n_out)
+change(struct store_db *d, const char *sql, int64_t a, uint64_t *n_out)
 {
 	sqlite3_stmt *st;
 	int r;
@@ -120,10 +118,9 @@ change(
 	if (r < 0)
 		return r;
 	(void)sqlite3_bind_int64(st, 1, a);
-	(void)sqlite3_bind_int64(st, 2, b);
 	r = store_db_run(d, st);
 	sqlite3_finalize(st);
-	if (r == 0 && n_out != NULL)
+	if (r == 0)
 		*n_out = (uint64_t)sqlite3_changes(d->db);
 	return r;
 }
@@ -134,7 +131,7 @@ add_error(const char *errors, int64_t attempt, int64_t now)
 {
 	const struct errors_entry e = {.attempt = (uint32_t)attempt,
 	    .at_ms = now,
-	    .code = ERROR_INTERNAL,
+	    .code = RPC_INTERNAL_ERROR,
 	    .message = cut_off};
 
 	return errors_add(errors, &e);
@@ -152,7 +149,7 @@ fail_one(
 	    sqlite3_column_int64(row, 1) + 1, now);
 	error = sqlite3_mprintf("{\"code\":%d,\"message\":\"%s\",\"data\":"
 				"{\"retryable\":false}}",
-	    ERROR_INTERNAL, cut_off);
+	    RPC_INTERNAL_ERROR, cut_off);
 	r = errors == NULL || error == NULL ? -ENOMEM : 0;
 	if (r == 0) {
 		(void)sqlite3_reset(update);
@@ -307,15 +304,16 @@ heal(struct store_db *d, const struct store_sqlite_limits *limits,
 	if (r == 0)
 		r = store_db_count(d,
 		    "SELECT count(*) FROM task WHERE state = 2 "
-		    "AND recoveries >= 3",
+		    "AND recoveries >= " RECOVERIES_MAX,
 		    &found->n_suspects);
 	if (r == 0)
 		r = change(d,
 		    "UPDATE task SET state = 1, recoveries = recoveries + 1, "
-		    "flags = flags | CASE WHEN recoveries >= ?2 THEN 1 ELSE 0 "
+		    "flags = flags | CASE WHEN recoveries >= " RECOVERIES_MAX
+		    " THEN 1 ELSE 0 "
 		    "END, mail = CASE WHEN mail = 2 THEN 1 ELSE mail END, "
 		    "ready_ms = ?1 WHERE state = 2",
-		    store_db_now(d), RECOVERIES_MAX, &found->n_recovered);
+		    store_db_now(d), &found->n_recovered);
 	return r < 0 ? r : heal_keys(d);
 }
 

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ipc/clock.h"
@@ -25,6 +24,11 @@ _Static_assert(TASK_SCHEDULED == 0 && TASK_READY == 1 && TASK_RUNNING == 2 &&
 		   TASK_CANCELLED == 5 && TASK_EXPIRED == 6 &&
 		   TASK_QUARANTINED == 7,
     "these are the database's numbers too");
+/* store_recover.c says these in SQL. */
+_Static_assert(FLAG_SUSPECT == 1 && FLAG_AT_MOST_ONCE == 2 &&
+		   FLAG_CANCELLING == 4 && MAIL_NONE == 0 && MAIL_HOLDS == 1 &&
+		   MAIL_PARKED == 2 && COL_N == 38,
+    "these are, too");
 
 static void
 bind_int(sqlite3_stmt *st, enum store_column col, int64_t v)

@@ -283,6 +283,14 @@ split_flush(struct store *s)
 }
 
 static bool
+split_has_news(const struct store *s, const struct task *t)
+{
+	const struct split *p = (const struct split *)s;
+
+	return t->durable && p->disk != NULL && store_has_news(p->disk, t);
+}
+
+static bool
 split_is_idle(const struct store *s)
 {
 	const struct split *p = (const struct split *)s;
@@ -297,6 +305,7 @@ split_free(struct store *s)
 	struct split *p = split_of(s);
 
 	store_free(p->disk);
+	p->disk = NULL;
 	store_free(p->memory);
 	free(p);
 }
@@ -315,12 +324,13 @@ static const struct store_ops split_ops = {
     .pause = split_pause,
     .count = split_count,
     .flush = split_flush,
+    .has_news = split_has_news,
     .is_idle = split_is_idle,
     .free = split_free,
 };
 
 int
-store_split_new(struct store *memory, struct store *disk, struct store **out)
+store_split_new(struct store *memory, struct store **out)
 {
 	struct split *p = calloc(1, sizeof(*p));
 
@@ -328,7 +338,6 @@ store_split_new(struct store *memory, struct store *disk, struct store **out)
 		return -ENOMEM;
 	p->base.ops = &split_ops;
 	p->memory = memory;
-	p->disk = disk;
 	*out = &p->base;
 	return 0;
 }

@@ -157,6 +157,13 @@ sqlite_count(struct store *base, struct store_counts *out)
 }
 
 static bool
+sqlite_has_news(const struct store *base, const struct task *t)
+{
+	(void)base;
+	return store_news_has(t);
+}
+
+static bool
 sqlite_is_idle(const struct store *base)
 {
 	const struct sqlite_store *s = (const struct sqlite_store *)base;
@@ -463,6 +470,7 @@ static const struct store_ops sqlite_ops = {
     .pause = sqlite_pause,
     .count = sqlite_count,
     .flush = sqlite_flush,
+    .has_news = sqlite_has_news,
     .is_idle = sqlite_is_idle,
     .free = sqlite_free,
 };

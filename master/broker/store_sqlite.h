@@ -14,40 +14,10 @@
 
 #include "master/broker/store.h"
 
-#define STORE_WHY_SIZE 256
-
 struct store_sqlite_limits {
 	int64_t result_ttl_ms; /* succeeded, cancelled and expired tasks */
 	int64_t failed_ttl_ms; /* failed and quarantined ones */
 	bool full_sync;        /* fsync each commit */
-};
-
-/* Tasks that wait, by what the broker keeps a window of. */
-struct store_band {
-	const char *queue, *kind; /* owned by the store_found */
-	unsigned priority;
-	uint64_t n;
-};
-
-/* What was in the database when it was opened. */
-struct store_found {
-	uint64_t last_id, last_seq; /* at least the highest given out */
-	int64_t steady_ms;        /* what to add to the monotonic clock's ms */
-	struct store_band *bands; /* owned; ready, not parked, by seq */
-	size_t n_bands;
-	struct store_band *parked; /* owned; ready, parked; priority unused */
-	size_t n_parked;
-	struct store_band *steady, *wall; /* owned; scheduled; kind NULL */
-	size_t n_steady, n_wall;
-	uint64_t n_expiring;        /* that wait and expire */
-	uint64_t n_keyed, n_unique; /* that have not ended */
-	char **paused;              /* owned; names of queues */
-	size_t n_paused;
-	char **queues, **kinds; /* owned; all names that tasks ever had */
-	size_t n_queues, n_kinds;
-	uint64_t n_recovered;  /* were running, and are ready again */
-	uint64_t n_suspects;   /* of them: recovered too often, run alone now */
-	uint64_t n_broken_off; /* were running at most once: failed now */
 };
 
 /*
@@ -63,8 +33,6 @@ int store_sqlite_open(struct ev_loop *loop, const char *path, bool resume,
     const struct store_sqlite_limits *limits, const struct store_hooks *hooks,
     struct store_found *found_out, struct store **out,
     char why[STORE_WHY_SIZE]);
-
-void store_found_done(struct store_found *found);
 
 /* What holds from now on. */
 void store_sqlite_set_limits(

@@ -42,7 +42,7 @@ enum task_state {
 
 enum task_event {
 	TASK_EV_DUE,        /* its time to run has come */
-	TASK_EV_EXPIRE,     /* expires_at passed before a start */
+	TASK_EV_EXPIRE,     /* it expired before a start */
 	TASK_EV_CANCEL,     /* a client wants it no more */
 	TASK_EV_START,      /* handed to a worker: run + 1 */
 	TASK_EV_SUCCEED,    /* the handler returned a result */
@@ -150,9 +150,11 @@ struct task {
 
 	struct delay_node timer; /* state decides what is due */
 	LIST_HEAD(, wait_link) waiters;
-	TAILQ_ENTRY(task) entry; /* of its place; of the store when finished */
-	RB_ENTRY(task) active;   /* of the broker's tasks that have not ended */
-	RB_ENTRY(task) stored;   /* of the memory store */
+	TAILQ_ENTRY(task)
+	entry; /* of its place; of the store when it has ended */
+	RB_ENTRY(task)
+	active; /* of the broker's tasks, ending or departing ones */
+	RB_ENTRY(task) stored; /* of the memory store */
 };
 
 TAILQ_HEAD(task_list, task);

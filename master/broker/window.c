@@ -18,7 +18,6 @@
 #include "master/broker/life.h"
 #include "master/broker/mailbox.h"
 #include "master/broker/result.h"
-#include "master/broker/store_sqlite.h"
 #include "master/broker/window_due.h"
 
 #define BAND_MAX  2048  /* ready tasks that a band holds in memory */

@@ -76,7 +76,7 @@ struct window {
 	int64_t spilled_expiry; /* the first that came since the fetch */
 	bool fetching_expired;
 	struct ev_timer timer; /* for next_expiry, and for what failed */
-	bool closed;           /* nothing durable is started any more */
+	bool closed;           /* no durable task comes in any more */
 };
 
 /* What the parts of the window share. */

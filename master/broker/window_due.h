@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "master/broker/store_sqlite.h"
+#include "master/broker/store.h"
 #include "master/broker/task.h"
 
 struct broker;

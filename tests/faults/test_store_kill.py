@@ -407,6 +407,8 @@ def test_key_stays_with_its_holder_over_a_death(quiet):
     open_gate(quiet, "b")
     open_gate(quiet, "a", "retry")
     wait_state(quiet, first, "scheduled", attempt=1)
+    # What comes after it in the store keeps that its attempt has failed.
+    quiet.rpc("task.submit", held(quiet, "c", delay_ms=3_600_000))
     kill_broker(quiet)
     open_gate(quiet, "a")
     assert ask(quiet, "task.get", {"id": second})["waiting_for"] == "key"

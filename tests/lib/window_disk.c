@@ -158,6 +158,13 @@ fake_flush(struct store *s)
 }
 
 static bool
+fake_has_news(const struct store *s, const struct task *t)
+{
+	(void)s;
+	return (t->news & NEWS_ANY) != 0 || t->news_flying != 0;
+}
+
+static bool
 fake_is_idle(const struct store *s)
 {
 	const struct window_world *w = world_of((struct store *)(uintptr_t)s);
@@ -175,6 +182,7 @@ static const struct store_ops fake_ops = {
     .fetch = fake_fetch,
     .find = fake_find,
     .flush = fake_flush,
+    .has_news = fake_has_news,
     .is_idle = fake_is_idle,
 };
 

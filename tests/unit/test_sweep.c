@@ -169,6 +169,15 @@ add(uint64_t id, enum task_state state)
 		w.shared.last_id = id;
 }
 
+static void
+add_ready(uint64_t n)
+{
+	uint64_t id;
+
+	for (id = 1; id <= n; id++)
+		add(id, TASK_READY);
+}
+
 /* It runs in that thread of a worker. */
 static struct task *
 run(uint64_t id, unsigned chan, unsigned slot)
@@ -205,6 +214,13 @@ on_done(void *arg, int err, const struct change_tally *tally)
 }
 
 static void
+assert_told(int err, uint64_t n)
+{
+	assert_int_equal(w.told, err);
+	assert_int_equal(w.n_told, n);
+}
+
+static void
 assert_log(const char *expected)
 {
 	assert_string_equal(w.log, expected);
@@ -228,6 +244,25 @@ static void
 start(struct sweep_order o)
 {
 	assert_int_equal(sweep_start(&w.b, &o, on_done, &w), 0);
+}
+
+/* Another one, after one that was told. */
+static void
+start_anew(void)
+{
+	assert_int_not_equal(w.told, 1);
+	w.told = 1;
+	start(cancel(false));
+}
+
+/* Another one, of which the store refuses what it is asked after a page. */
+static void
+assert_refusal_told(uint64_t from, uint64_t to, uint64_t cursor)
+{
+	start_anew();
+	w.refuse = -ENOMEM;
+	page(from, to, cursor);
+	assert_told(-ENOMEM, 1);
 }
 
 static int
@@ -269,11 +304,8 @@ tear_down(void **state)
 static void
 all_pages_are_gone_through(void **state)
 {
-	uint64_t id;
-
 	(void)state;
-	for (id = 1; id <= 9; id++)
-		add(id, TASK_READY);
+	add_ready(9);
 	start(cancel(false));
 	assert_int_equal(w.filter.below_id, 10);
 	assert_int_equal(w.filter.limit, 500);
@@ -287,8 +319,7 @@ all_pages_are_gone_through(void **state)
 	assert_int_equal(w.told, 1);
 	page(3, 1, 0);
 	assert_log("3 2 1 ");
-	assert_int_equal(w.told, 0);
-	assert_int_equal(w.n_told, 7);
+	assert_told(0, 7);
 	assert_int_equal(w.n_lists, 3);
 }
 
@@ -316,11 +347,8 @@ what_is_out_of_date_is_left_alone(void **state)
 static void
 a_page_stays_until_it_is_done_with(void **state)
 {
-	uint64_t id;
-
 	(void)state;
-	for (id = 1; id <= 5; id++)
-		add(id, TASK_READY);
+	add_ready(5);
 	w.frees = true;
 	start(cancel(false));
 	page(5, 1, 0);
@@ -330,11 +358,8 @@ a_page_stays_until_it_is_done_with(void **state)
 static void
 the_next_page_waits_for_changes_that_take_time(void **state)
 {
-	uint64_t id;
-
 	(void)state;
-	for (id = 1; id <= 4; id++)
-		add(id, TASK_READY);
+	add_ready(4);
 	w.change_result = 1;
 	start(cancel(false));
 	page(4, 3, 3);
@@ -353,11 +378,8 @@ the_next_page_waits_for_changes_that_take_time(void **state)
 static void
 one_that_can_t_be_looked_up_ends_it_after_the_page(void **state)
 {
-	uint64_t id;
-
 	(void)state;
-	for (id = 1; id <= 4; id++)
-		add(id, TASK_READY);
+	add_ready(4);
 	w.change_result = 1;
 	start(cancel(false));
 	page(4, 3, 3);
@@ -376,8 +398,7 @@ one_that_has_changed_since_is_not_waited_for(void **state)
 	w.change_result = -EAGAIN;
 	start(cancel(false));
 	page(1, 1, 0);
-	assert_int_equal(w.told, 0);
-	assert_int_equal(w.n_told, 0);
+	assert_told(0, 0);
 }
 
 static void
@@ -400,14 +421,8 @@ a_list_that_fails_ends_it(void **state)
 	fn = w.on_list;
 	w.on_list = NULL;
 	fn(w.arg, -EIO, NULL, 0, 0);
-	assert_int_equal(w.told, -EIO);
-	assert_int_equal(w.n_told, 1);
-	w.told = 1;
-	start(cancel(false));
-	w.refuse = -ENOMEM;
-	page(2, 2, 2);
-	assert_int_equal(w.told, -ENOMEM);
-	assert_int_equal(w.n_told, 1);
+	assert_told(-EIO, 1);
+	assert_refusal_told(2, 2, 2);
 }
 
 static void
@@ -421,18 +436,11 @@ it_is_told_when_it_is_kept(void **state)
 	assert_int_equal(w.told, 1);
 	w.on_kept(w.arg, 0);
 	assert_int_equal(w.told, 0);
-	w.told = 1;
-	start(cancel(false));
+	start_anew();
 	page(1, 1, 0);
 	w.on_kept(w.arg, -ENOSPC);
-	assert_int_equal(w.told, -ENOSPC);
-	assert_int_equal(w.n_told, 1);
-	w.told = 1;
-	start(cancel(false));
-	w.refuse = -ENOMEM;
-	page(1, 1, 0);
-	assert_int_equal(w.told, -ENOMEM);
-	assert_int_equal(w.n_told, 1);
+	assert_told(-ENOSPC, 1);
+	assert_refusal_told(1, 1, 0);
 }
 
 static void
@@ -453,8 +461,7 @@ what_runs_is_asked_once(void **state)
 	run(6, 0, 3);
 	page(5, 1, 0);
 	assert_log("1 ");
-	assert_int_equal(w.told, 0);
-	assert_int_equal(w.n_told, 3);
+	assert_told(0, 3);
 }
 
 static void
