@@ -133,7 +133,7 @@ task_add_json(const struct task *t, struct buf *out)
 	}
 	add_text(out, "args", t->args);
 	add_outcome(t, out);
-	if (t->progress.told)
+	if (t->progress.told && t->state == TASK_RUNNING)
 		add_progress(&t->progress, out);
 	if (t->meta != NULL)
 		add_text(out, "meta", t->meta);

@@ -63,48 +63,50 @@ def wait_until(test, what, limit=LIMIT):
         time.sleep(0.01)
 
 
-def process_state(pid):
-    """The letter of a process's state, or None when there is none."""
+def process_stat(pid):
+    """The words of a process's stat from its state on, see proc(5); or None."""
     try:
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    return stat.rpartition(")")[2].split()[0]
+    return stat.rpartition(")")[2].split()
+
+
+def process_state(pid):
+    """The letter of a process's state, or None when there is none."""
+    stat = process_stat(pid)
+    return stat and stat[0]
+
+
+def has_ended(stat):
+    """Of a zombie other threads may live on, and hold what it had open."""
+    return stat is None or (stat[0] in "ZX" and int(stat[17]) <= 1)
 
 
 def is_alive(pid):
-    return process_state(pid) not in (None, "Z", "X")
+    return not has_ended(process_stat(pid))
+
+
+def processes():
+    """(pid, stat) of each."""
+    for entry in os.listdir("/proc"):
+        stat = process_stat(entry) if entry.isdigit() else None
+        if stat is not None:
+            yield int(entry), stat
 
 
 def session_pids(session):
     """The living processes of a session."""
-    pids = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            stat = pathlib.Path(f"/proc/{entry}/stat").read_text()
-        except OSError:
-            continue
-        fields = stat.rpartition(")")[2].split()
-        if int(fields[3]) == session and fields[0] not in "ZX":
-            pids.append(int(entry))
-    return pids
+    return [
+        pid
+        for pid, stat in processes()
+        if int(stat[3]) == session and not has_ended(stat)
+    ]
 
 
 def children(pid):
     """The children of a process, dead ones that nobody has reaped as well."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            stat = pathlib.Path(f"/proc/{entry}/stat").read_text()
-        except OSError:
-            continue
-        if int(stat.rpartition(")")[2].split()[1]) == pid:
-            found.append(int(entry))
-    return sorted(found)
+    return sorted(c for c, stat in processes() if int(stat[1]) == pid)
 
 
 def zombies(pid):
