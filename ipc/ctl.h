@@ -19,11 +19,14 @@
  *   listener       the listening socket: serve
  *   stop           mode "graceful" | "abort" (workers are being aborted) |
  *                  "quick"
- *   pool.state     pool, state "up" | "flapping", processes (wanted)
- *   log.reopen
+ *   pool.state     pool, state "up" | "flapping" | "drained", processes
+ *                  (wanted)
+ *   log.reopen     and the log file, opened anew
  * broker → master
  *   ready          the broker has set itself up; resumed: by an upgrade, it
  *                  still has its workers, its clients and the listener
+ *   store.failed   status: the store can't be opened, and this would be the
+ *                  exit status; why is in the log
  *   settings.applied  ok, or why not (nothing was changed then)
  *   upgrade.failed why; everything is as it was
  *   ask            id, what ("reload", "upgrade", "scale", "restart", "dump"),

@@ -38,6 +38,8 @@ static struct {
 /* The lock is held for what follows it. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct log_sink sink = {.fd = STDERR_FILENO, .way = LOG_POLL};
+static struct log_sink echo = {.fd = STDERR_FILENO, .way = LOG_POLL};
+static bool echoes;
 static struct log_repeat repeat;
 
 /* Give a file away; what is no plain file is not ours to give. */
@@ -155,6 +157,14 @@ log_set_format(enum log_format format)
 }
 
 void
+log_set_echo(bool on)
+{
+	pthread_mutex_lock(&lock);
+	echoes = on && log_sink_use(&echo, STDERR_FILENO) == 0;
+	pthread_mutex_unlock(&lock);
+}
+
+void
 log_set_name(const char *name)
 {
 	snprintf(state.name, sizeof(state.name), "%s", name);
@@ -200,20 +210,27 @@ log_fd(void)
 
 /* Under the lock. */
 
-/* Format and write text, as a line or, if more is wanted, as many as it takes.
- */
+/* Does standard error lead to where the log goes? */
+static bool
+is_stderr(int fd)
+{
+	struct stat a, b;
+
+	return state.path[0] == '\0' ||
+	       (fstat(fd, &a) == 0 && fstat(STDERR_FILENO, &b) == 0 &&
+		   a.st_dev == b.st_dev && a.st_ino == b.st_ino);
+}
+
+/* Write what this process has to say. */
 static void
-put_entry(struct log_entry *e, bool all)
+put_entry(const struct log_entry *e)
 {
 	struct log_line line;
-	size_t taken;
 
-	do {
-		taken = log_line_format(&line, state.format, e);
-		(void)log_sink_put(&sink, line.data, line.len);
-		e->text += taken;
-		e->len -= taken;
-	} while (all && taken > 0 && e->len > 0);
+	(void)log_line_format(&line, state.format, e);
+	(void)log_sink_put(&sink, line.data, line.len);
+	if (echoes && e->level <= LOG_WARN && !is_stderr(sink.fd))
+		(void)log_sink_put(&echo, line.data, line.len);
 }
 
 /* Write a line of this process about the log itself. */
@@ -232,7 +249,7 @@ put_own(enum log_level level, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	e.len = strlen(text);
-	put_entry(&e, false);
+	put_entry(&e);
 }
 
 /* Tell of the lines that were lost, as soon as a line goes through again. */
@@ -268,7 +285,7 @@ put_message(enum log_level level, const char *text, size_t len)
 		put_own(v.repeated, "the last message was repeated %u time%s",
 		    v.n_repeated, v.n_repeated == 1 ? "" : "s");
 	if (v.write)
-		put_entry(&e, false);
+		put_entry(&e);
 }
 
 /* Without the lock again. */
@@ -300,6 +317,8 @@ log_write_as(const char *name, pid_t pid, enum log_level level,
 	    .pid = pid,
 	    .text = text,
 	    .len = len};
+	struct log_line line;
+	size_t taken;
 	int saved;
 
 	if (level > state.level)
@@ -307,7 +326,12 @@ log_write_as(const char *name, pid_t pid, enum log_level level,
 	saved = errno;
 	pthread_mutex_lock(&lock);
 	tell_lost();
-	put_entry(&e, true);
+	do {
+		taken = log_line_format(&line, state.format, &e);
+		(void)log_sink_put(&sink, line.data, line.len);
+		e.text += taken;
+		e.len -= taken;
+	} while (taken > 0 && e.len > 0);
 	pthread_mutex_unlock(&lock);
 	errno = saved;
 }

@@ -2,9 +2,9 @@
 /*
  * log.h - one line a message, one write a line
  *
- * The log's descriptor is shared by every process of the daemon; a line is
- * written whole, so lines of different processes do not mix.  Any thread may
- * log.  Logging keeps errno.
+ * The master and the broker share the log's descriptor; a line is written
+ * whole, so lines of different processes do not mix.  What a worker logs goes
+ * to the master with what it prints.  Any thread may log.  Logging keeps errno.
  *
  * Nobody waits for the log: a line that can't be written at once is lost, and
  * with the next one that can be, their number is told.  A message that repeats
@@ -18,7 +18,11 @@
 #include <sys/types.h>
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
-enum log_format { LOG_TEXT, LOG_JSON };
+enum log_format {
+	LOG_TEXT,
+	LOG_JSON,
+	LOG_PREFIXED /* for who makes a log of it: "<4>message" */
+};
 
 /*
  * Log to the file at path, appending; "-" is what stderr leads to at this
@@ -28,8 +32,8 @@ enum log_format { LOG_TEXT, LOG_JSON };
 int log_open(const char *path);
 
 /*
- * Give the file to a user, now and whenever root opens it anew, so that
- * processes that have become that user can do so as well.  -1: leave as it is.
+ * Give the file to a user, now and whenever root opens it anew.  -1: leave as
+ * it is.
  */
 void log_set_owner(uid_t uid, gid_t gid);
 
@@ -38,6 +42,12 @@ int log_reopen(void);
 
 void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
+
+/*
+ * While it is on, errors and warnings of this process, and of those that it
+ * forks, go to standard error as well, unless that is the log.
+ */
+void log_set_echo(bool on);
 
 /* Name this process in its lines ("master", "worker default/1").  Copied. */
 void log_set_name(const char *name);

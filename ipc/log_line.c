@@ -19,6 +19,9 @@
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
+/* Of sd-daemon(3). */
+static const char level_digits[] = {'3', '4', '6', '7'};
+
 /* True for the characters that a terminal may take for orders. */
 static bool
 is_control(const unsigned char *s, size_t n)
@@ -114,8 +117,17 @@ log_line_format(
 	char when[WALL_SIZE], head[128];
 	size_t taken;
 
-	wall_format(e->when_ms, when);
 	l->len = 0;
+	if (format == LOG_PREFIXED) {
+		/* Something else may have begun a line; an empty one is no
+		 * harm. */
+		snprintf(head, sizeof(head), "\n<%c>", level_digits[e->level]);
+		add(l, head);
+		taken = add_escaped(l, format, e->text, e->len);
+		add(l, "\n");
+		return taken;
+	}
+	wall_format(e->when_ms, when);
 	if (format == LOG_JSON) {
 		snprintf(head, sizeof(head),
 		    "{\"time\":\"%s\",\"level\":\"%s\",\"process\":\"", when,

@@ -11,15 +11,17 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "ipc/buf.h"
 #include "ipc/json.h"
-#include "ipc/log.h"
 #include "master/supervisor/slot.h"
 #include "master/supervisor/spawn.h"
 
@@ -31,6 +33,24 @@ struct birth {
 	const char *binary;
 	int fd;
 };
+
+/* In the child: answer in the place of a program that can't be run. */
+static void
+answer_for(const struct birth *b, int err)
+{
+	char reason[PATH_MAX + 64];
+	struct buf out;
+
+	snprintf(reason, sizeof(reason), "%s can't be executed: %s", b->binary,
+	    strerror(err));
+	buf_init(&out, SIZE_MAX);
+	buf_adds(&out, "{\"failed\":");
+	buf_add_json_cstr(&out, reason);
+	buf_adds(&out, "}\n");
+	if (buf_error(&out) == 0)
+		(void)!write(b->fd, buf_head(&out), buf_len(&out));
+	buf_done(&out);
+}
 
 /* In the child: ask the program at the path, which is to keep fd. */
 static int
@@ -56,7 +76,7 @@ run_other(const struct birth *b)
 	for (i = 1; i < n; i++)
 		argv[i + 1] = b->checker->argv[i];
 	execv(b->binary, argv);
-	log_error("can't run %s: %s", b->binary, strerror(errno));
+	answer_for(b, errno);
 	free(argv);
 	return EX_UNAVAILABLE;
 }
@@ -97,11 +117,12 @@ finish(struct checker *c)
 	return done;
 }
 
-/* End the check with one mistake, which may be the want of something. */
+/* The check has failed, for one reason, which may be the want of something. */
 static void
 refuse(struct checker *c, bool retryable, const char *mistake)
 {
-	struct verdict v = {.retryable = retryable, .version = ""};
+	struct verdict v = {
+	    .unchecked = true, .retryable = retryable, .version = ""};
 	verdict_fn done;
 
 	done = finish(c);
@@ -188,13 +209,19 @@ take_answer(struct checker *c, size_t len)
 {
 	struct verdict v = {.version = NULL};
 	struct buf mistakes;
-	json_t *answer, *lines;
+	json_t *answer, *lines, *failed;
 	verdict_fn done;
 	int r;
 
 	answer =
 	    json_loadb(buf_head(&c->answer), len, JSON_REJECT_DUPLICATES, NULL);
 	buf_done(&c->answer);
+	failed = json_object_get(answer, "failed");
+	if (failed != NULL) {
+		refuse(c, false, json_string_value(failed));
+		json_decref(answer);
+		return;
+	}
 	buf_init(&mistakes, SIZE_MAX);
 	lines = json_object_get(answer, "mistakes");
 	r = 0;
@@ -387,8 +414,9 @@ checker_reaped(struct checker *c, pid_t pid, int status)
 	if (c->fd >= 0 && take_bytes(c) > 0)
 		return true;
 	slot_describe_status(status, how, sizeof(how));
-	snprintf(text, sizeof(text), "%s %s without an answer",
-	    c->other ? "the new program" : "the check", how);
+	snprintf(text, sizeof(text), "%s %s%s without an answer",
+	    c->other ? "the new program" : "the check",
+	    WIFSIGNALED(status) ? "was " : "", how);
 	refuse(c, false, text);
 	return true;
 }

@@ -32,6 +32,7 @@
 #include "master/supervisor/signals.h"
 #include "master/supervisor/state_dir.h"
 #include "master/supervisor/supervisor.h"
+#include "master/supervisor/title.h"
 
 #define OVERRIDES_MAX 64
 #define TEXT_MAX      ((size_t)16 * 1024 * 1024)
@@ -262,6 +263,7 @@ start(struct program *p, const struct options *o, struct activation *passed,
 	}
 	if (set_up_log(o, c) < 0)
 		return EX_CANTCREAT;
+	log_set_echo(true); /* until it serves: how else is a failure seen? */
 	log_set_name("master");
 	p->to_stderr = strcmp(c->log_file, "-") == 0;
 	r = roles_init(&p->roles);
@@ -329,14 +331,14 @@ main(int argc, char **argv)
 	int status, r;
 
 	if (role_is_resumed()) {
-		setproctitle_init(argc, argv, environ);
+		title_init(argc, argv, environ);
 		return role_resume_broker();
 	}
 	lock_init(&p.lock);
 	r = renew_init(&p.renew, argc, argv);
 	/* Not from argv, where the process's title will be. */
 	read_options(argc, r == 0 ? p.renew.argv : argv, &o);
-	setproctitle_init(argc, argv, environ);
+	title_init(argc, argv, environ);
 	answer_check(&o);
 	settle_fds(&passed);
 	request = request_of(&o);
@@ -355,7 +357,7 @@ main(int argc, char **argv)
 	status = r == 0 ? start(&p, &o, &passed, &st) : resume(&p, &o, &st);
 	if (status != 0)
 		return status;
-	setproctitle("master");
+	title_set("master");
 	st.lock = &p.lock;
 	st.debug = o.debug;
 	st.arg = &p;

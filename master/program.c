@@ -55,6 +55,7 @@ on_serving(void *arg)
 {
 	const struct program *p = arg;
 
+	log_set_echo(false);
 	/* The log would hold on to the pipe that the caller has left. */
 	if (detach_ready() && p->to_stderr)
 		(void)log_open("-");

@@ -19,13 +19,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include <bsd/unistd.h>
-
 #include "ipc/clock.h"
 #include "ipc/json.h"
 #include "ipc/log.h"
 #include "master/broker/broker.h"
 #include "master/supervisor/state_dir.h"
+#include "master/supervisor/title.h"
 #include "worker/runtime.h"
 
 #define SPARE_FDS 1024 /* descriptors of the broker besides clients */
@@ -402,7 +401,7 @@ role_resume_broker(void)
 	struct roles r;
 	int res;
 
-	setproctitle("broker");
+	title_set("broker");
 	log_set_name("broker");
 	/* It would be the number of the descriptor that was executed. */
 	(void)prctl(PR_SET_NAME, "gangerd");

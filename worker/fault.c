@@ -29,6 +29,9 @@
 /* How long a full stderr is waited for. */
 #define PATIENCE_MS 1000
 
+/* Tells the master, who reads it, that a line is a warning. */
+#define LINE_PREFIX "<4>"
+
 /* How long a thread that faulted second waits for the first to end it all. */
 #define OTHERS_END_S 6
 
@@ -106,7 +109,8 @@ write_reason(struct sink *s, int sig, const siginfo_t *si)
 	uintptr_t address;
 
 	/* Standard output may be in the middle of a line. */
-	sink_str(s, "\nfatal signal ");
+	sink_end_line(s);
+	sink_str(s, "fatal signal ");
 	sink_uint(s, (uint64_t)sig);
 	sink_str(s, " (");
 	sink_str(s, name == NULL ? "?" : name);
@@ -128,7 +132,7 @@ write_stacks(int sig, const siginfo_t *si)
 	sigjmp_buf here;
 	struct sink s;
 
-	sink_to_fd(&s, STDERR_FILENO, PATIENCE_MS);
+	sink_to_fd(&s, STDERR_FILENO, LINE_PREFIX, PATIENCE_MS);
 	if (sigsetjmp(here, 1) == 0) {
 		rescue = &here;
 		write_reason(&s, sig, si);
@@ -137,7 +141,7 @@ write_stacks(int sig, const siginfo_t *si)
 		else
 			stacks_write_all(&s);
 	} else {
-		sink_to_fd(&s, STDERR_FILENO, PATIENCE_MS);
+		sink_to_fd(&s, STDERR_FILENO, LINE_PREFIX, PATIENCE_MS);
 		sink_str(&s, "    the stack is broken");
 		sink_end_line(&s);
 	}

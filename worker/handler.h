@@ -88,6 +88,14 @@ GANGER_PUBLIC void ganger_fail(struct ganger_task *task, int code,
 GANGER_PUBLIC void ganger_snooze(struct ganger_task *task, int64_t delay_ms);
 
 /*
+ * Name the delay after which the failure of this run is tried again, in place
+ * of one that grows with the attempts: before or after ganger_fail().  The
+ * last call counts; for what is not tried again it means nothing.
+ */
+GANGER_PUBLIC void ganger_retry_after(
+    struct ganger_task *task, int64_t delay_ms);
+
+/*
  * Tell how far the task is: done of total (0: unknown), and a note (may be
  * NULL; copied).  Cheap: reports that come faster than they are sent replace
  * each other.

@@ -41,6 +41,7 @@ job_new(const struct order *o, const struct route *route, struct uplink *uplink)
 	t->soft_timeout_ms = o->soft_timeout_ms;
 	t->args = order_take_args(o);
 	t->wake_fd = -1;
+	t->retry_after_ms = -1;
 	atomic_init(&t->begun_ns, 0);
 	atomic_init(&t->kill_ns, 0);
 	atomic_init(&t->stop, JOB_GOES_ON);
@@ -249,6 +250,24 @@ job_write_progress(
 	return left_ms;
 }
 
+/* The error's data, of which there is none yet in most; may be NULL. */
+static json_t *
+need_data(struct ganger_task *t)
+{
+	if (t->data == NULL)
+		t->data = json_object();
+	return t->data;
+}
+
+/* Let the data of an error that is tried again have the delay. */
+static void
+add_delay(struct ganger_task *t)
+{
+	if (t->retry_after_ms >= 0)
+		(void)json_object_set_new(need_data(t), "retry_after_ms",
+		    json_integer(t->retry_after_ms));
+}
+
 /* What the handler said becomes the reason in the error's data. */
 static void
 write_late(struct ganger_task *t, size_t max_message, struct buf *out)
@@ -260,15 +279,14 @@ write_late(struct ganger_task *t, size_t max_message, struct buf *out)
 	    "over its soft time limit of %lld ms",
 	    (long long)t->soft_timeout_ms);
 	f.message = message;
-	if (t->data == NULL)
-		t->data = json_object();
 	if (t->message != NULL) {
 		utf8 =
 		    json_utf8(t->message, strnlen(t->message, JOB_REASON_MAX));
 		(void)json_object_set_new(
-		    t->data, "reason", json_string_nocheck(utf8));
+		    need_data(t), "reason", json_string_nocheck(utf8));
 		free(utf8);
 	}
+	add_delay(t);
 	f.data = t->data;
 	report_failure(out, t->rpc_id, &f, max_message);
 }
@@ -280,6 +298,8 @@ write_failure(struct ganger_task *t, size_t max_message, struct buf *out)
 
 	memset(&f, 0, sizeof(f));
 	if (t->outcome == JOB_FAILED) {
+		if (t->retryable)
+			add_delay(t);
 		f.code = t->code;
 		f.retryable = t->retryable;
 		f.message = t->message;
@@ -324,6 +344,14 @@ ganger_snooze(struct ganger_task *task, int64_t delay_ms)
 	pthread_mutex_lock(&task->lock);
 	task->outcome = JOB_SNOOZED;
 	task->delay_ms = delay_ms < 0 ? 0 : delay_ms;
+	pthread_mutex_unlock(&task->lock);
+}
+
+void
+ganger_retry_after(struct ganger_task *task, int64_t delay_ms)
+{
+	pthread_mutex_lock(&task->lock);
+	task->retry_after_ms = delay_ms < 0 ? 0 : delay_ms;
 	pthread_mutex_unlock(&task->lock);
 }
 

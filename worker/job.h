@@ -79,6 +79,7 @@ struct ganger_task {
 	char *message;    /* owned; of a failure, NULL when out of memory */
 	json_t *data;     /* owned; of a failure, may be NULL */
 	int64_t delay_ms; /* of a snooze */
+	int64_t retry_after_ms; /* of a failure; negative: not named */
 };
 
 TAILQ_HEAD(job_list, ganger_task);

@@ -47,7 +47,7 @@ struct runtime {
 	struct uplink uplink;
 	struct pool pool;
 	enum phase phase;
-	struct ev_signal term, usr1;
+	struct ev_signal term;
 	struct ev_timer progress_timer;
 	struct ev_timer quick_timer;
 	struct limit limit;
@@ -256,8 +256,9 @@ on_thread_start(void *arg, unsigned i)
 		log_error("%s: its thread_init failed: %s", failed->origin,
 		    strerrordesc_np(-r));
 		end_thread();
+		return -ECANCELED;
 	}
-	return r;
+	return 0;
 }
 
 static void
@@ -315,26 +316,6 @@ on_quick_end(struct ev_loop *loop, struct ev_timer *w, int revents)
 	log_warn("tasks do not stop, leaving them");
 	pool_visit(&rt->pool, cut, NULL);
 	_exit(0);
-}
-
-static void
-reopen_log(void)
-{
-	int r;
-
-	r = log_reopen();
-	if (r < 0)
-		log_error(
-		    "can't open the log file anew: %s", strerrordesc_np(-r));
-}
-
-static void
-on_usr1(struct ev_loop *loop, struct ev_signal *w, int revents)
-{
-	(void)loop;
-	(void)w;
-	(void)revents;
-	reopen_log();
 }
 
 static void
@@ -442,26 +423,13 @@ say_hello(struct runtime *rt)
 }
 
 static void
-mask_usr1(int how)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	(void)sigprocmask(how, &set, NULL);
-}
-
-static void
 watch(struct runtime *rt)
 {
 	ev_signal_init(&rt->term, on_term, SIGTERM);
-	ev_signal_init(&rt->usr1, on_usr1, SIGUSR1);
 	ev_timer_init(&rt->progress_timer, on_progress_due, 0., 0.);
 	ev_timer_init(&rt->quick_timer, on_quick_end, QUICK_END_S, 0.);
 	rt->term.data = rt->progress_timer.data = rt->quick_timer.data = rt;
 	ev_signal_start(rt->loop, &rt->term);
-	ev_signal_start(rt->loop, &rt->usr1);
-	mask_usr1(SIG_UNBLOCK);
 	limit_init(&rt->limit, rt->loop, &rt->pool);
 	ev_check_init(&rt->busy, on_loop_busy);
 	ev_prepare_init(&rt->idle, on_loop_idle);
@@ -476,8 +444,6 @@ watch(struct runtime *rt)
 static void
 unwatch(struct runtime *rt)
 {
-	mask_usr1(SIG_BLOCK);
-	ev_signal_stop(rt->loop, &rt->usr1);
 	/* From here on it ends the process again. */
 	ev_signal_stop(rt->loop, &rt->term);
 	atomic_store(&slots_page()->busy_ns, 0);
@@ -517,6 +483,18 @@ err_loop:
 	return r;
 }
 
+static void
+tell_failure(int r)
+{
+	if (r == -ECANCELED)
+		; /* by a module's thread_init, which was told */
+	else if (r == -EAGAIN)
+		log_error("the worker cannot start: no room for its threads: "
+			  "rlimit_nproc, or its control group's pids.max");
+	else
+		log_error("the worker cannot start: %s", strerrordesc_np(-r));
+}
+
 /* Run with the modules loaded: their hooks around the rest. */
 static int
 serve_modules(struct runtime *rt, pid_t parent)
@@ -532,7 +510,7 @@ serve_modules(struct runtime *rt, pid_t parent)
 	}
 	r = serve(rt, parent);
 	if (r < 0)
-		log_error("the worker cannot start: %s", strerrordesc_np(-r));
+		tell_failure(r);
 	modules_stop(&rt->modules);
 	return r < 0 ? EX_OSERR : 0;
 }

@@ -12,9 +12,10 @@
 #define WAIT_MS 20 /* one look at a full descriptor */
 
 void
-sink_to_fd(struct sink *s, int fd, int patience_ms)
+sink_to_fd(struct sink *s, int fd, const char *prefix, int patience_ms)
 {
 	s->fd = fd;
+	s->prefix = prefix;
 	s->left_ms = patience_ms;
 	s->memory = NULL;
 	s->size = s->len = s->n = 0;
@@ -24,6 +25,7 @@ void
 sink_to_memory(struct sink *s, char *memory, size_t size)
 {
 	s->fd = -1;
+	s->prefix = "";
 	s->left_ms = 0;
 	s->memory = memory;
 	s->size = size;
@@ -37,11 +39,25 @@ add_byte(struct sink *s, char c)
 		s->line[s->n++] = c;
 }
 
-void
-sink_str(struct sink *s, const char *text)
+static void
+add_text(struct sink *s, const char *text)
 {
 	for (; *text != '\0'; text++)
 		add_byte(s, *text);
+}
+
+static void
+begin_line(struct sink *s)
+{
+	if (s->n == 0)
+		add_text(s, s->prefix);
+}
+
+void
+sink_str(struct sink *s, const char *text)
+{
+	begin_line(s);
+	add_text(s, text);
 }
 
 static void
@@ -61,6 +77,7 @@ add_number(struct sink *s, uint64_t n, unsigned base)
 void
 sink_uint(struct sink *s, uint64_t n)
 {
+	begin_line(s);
 	add_number(s, n, 10);
 }
 
@@ -76,6 +93,7 @@ sink_duration(struct sink *s, int64_t ns)
 {
 	uint64_t ms = ns < 0 ? 0 : (uint64_t)ns / 1000000;
 
+	begin_line(s);
 	add_number(s, ms / 1000, 10);
 	add_byte(s, '.');
 	add_byte(s, (char)('0' + ms / 100 % 10));

@@ -19,16 +19,18 @@ struct sink {
 	int left_ms;  /* how long a full descriptor may still be waited for */
 	char *memory; /* borrowed */
 	size_t size;
-	size_t len; /* of what was written there */
+	size_t len;         /* of what was written there */
+	const char *prefix; /* begins each line; lent */
 	char line[SINK_LINE_MAX];
 	size_t n; /* bytes of the line so far, always < SINK_LINE_MAX */
 };
 
 /*
  * Write to fd, which may not block: lines that it has no room for within
- * patience_ms in all are dropped.
+ * patience_ms in all are dropped.  Each begins with prefix, which is lent, but
+ * for empty ones.
  */
-void sink_to_fd(struct sink *s, int fd, int patience_ms);
+void sink_to_fd(struct sink *s, int fd, const char *prefix, int patience_ms);
 
 /* Write to memory; lines that do not fit are dropped. */
 void sink_to_memory(struct sink *s, char *memory, size_t size);

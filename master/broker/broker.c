@@ -60,8 +60,8 @@ leave_tasks(struct broker *b, bool stopped)
 	}
 	if (n_lost > 0)
 		log_warn("lost with this process, which kept them in memory: "
-			 "%zu tasks that had not ended",
-		    n_lost);
+			 "%zu task%s that had not ended",
+		    n_lost, n_lost == 1 ? "" : "s");
 }
 
 static void
@@ -201,23 +201,22 @@ take_pool_state(struct broker *b, json_t *msg)
 	struct crew *w = reconfigure_find_crew(b, pool);
 
 	/* One that leaves is not the master's any more. */
-	if (w == NULL || w->state > CREW_FLAPPING)
+	if (w == NULL || w->state >= CREW_LEAVING)
 		return;
 	if (state != NULL)
-		w->state =
-		    strcmp(state, "flapping") == 0 ? CREW_FLAPPING : CREW_UP;
+		crew_take_state(w, state);
 	if (json_is_integer(processes))
 		w->n_target = (unsigned)json_integer_value(processes);
 	listener_review(&b->listener);
 }
 
 static void
-reopen_log(void)
+take_log(int fd)
 {
-	int r = log_reopen();
+	int r = log_adopt(fd, NULL);
 
 	if (r < 0)
-		log_error("can't open the log file anew: %s", strerror(-r));
+		log_error("can't go on in the new log file: %s", strerror(-r));
 }
 
 static void
@@ -230,7 +229,12 @@ on_order(void *arg, const char *name, json_t *msg, int fd)
 		return;
 	}
 	if (strcmp(name, "listener") == 0 && fd >= 0) {
+		log_set_echo(false); /* the start is over */
 		listener_open(&b->listener, fd);
+		return;
+	}
+	if (strcmp(name, "log.reopen") == 0 && fd >= 0) {
+		take_log(fd);
 		return;
 	}
 	if (strcmp(name, "settings") == 0 && fd >= 0) {
@@ -253,8 +257,6 @@ on_order(void *arg, const char *name, json_t *msg, int fd)
 		take_stop(b, msg);
 	else if (strcmp(name, "pool.state") == 0)
 		take_pool_state(b, msg);
-	else if (strcmp(name, "log.reopen") == 0)
-		reopen_log();
 	else
 		log_error("unknown order %s", name);
 }
@@ -330,6 +332,7 @@ tear_down(struct broker *b)
 	ctl_done(&b->ctl);
 	wallwatch_stop(b);
 	hold_done(b);
+	storage_stop(b);
 	throttle_done(&b->throttle);
 	ev_timer_stop(b->loop, &b->timer);
 	ev_timer_stop(b->loop, &b->leave_timer);
@@ -375,8 +378,7 @@ refuse_store(struct broker *b, int r, const char *why)
 	else if (r == -EBUSY)
 		status = EX_TEMPFAIL;
 	log_error("%s", why);
-	(void)ctl_send(&b->ctl, -1, "store.failed", "{s:s,s:i}", "why", why,
-	    "status", status);
+	(void)ctl_send(&b->ctl, -1, "store.failed", "{s:i}", "status", status);
 	tear_down(b);
 	ev_loop_destroy(b->loop);
 	return status;

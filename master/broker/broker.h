@@ -73,6 +73,7 @@ struct broker {
 	struct store *store;
 	int store_failing;      /* errno of what fails in it; 0: nothing */
 	char store_why[256];    /* in words */
+	char store_damage[256]; /* what of it is damaged; empty: nothing */
 	int64_t steady_ms;      /* steady ms less those of the monotonic */
 	struct task_tree tasks; /* resident, not ended; owns a reference each */
 	struct task_tree ending; /* ended, not kept so far; likewise */
@@ -93,6 +94,9 @@ struct broker {
 	struct holdbacks holdbacks;
 	struct holds holds; /* submits that wait for room */
 	struct disk disk;   /* the store's */
+	/* For want of room durable tasks are refused, and that was told. */
+	bool store_full;
+	struct ev_timer room_timer; /* looks whether it is over */
 	struct delay timers;
 	struct wallwatch wallwatch;
 	struct throttle throttle;

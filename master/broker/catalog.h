@@ -206,6 +206,13 @@ struct task *queue_peek(const struct queue *q, unsigned index);
 /* True when it is not paused, and as few of its tasks run as have to. */
 bool queue_is_open(const struct queue *q);
 
+/* True when some pool that is there, or on its way out, runs such tasks. */
+static inline bool
+queue_is_served(const struct queue *q, const struct kind *kind)
+{
+	return (q->shifts & kind->shifts) != 0;
+}
+
 /* True when it has no task that has not ended. */
 static inline bool
 queue_is_empty(const struct queue *q)

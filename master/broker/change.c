@@ -58,10 +58,52 @@ change_condition(const struct change *c)
 	return "only a task that has ended can be deleted";
 }
 
+/* Set the fault for -errno.  False: the task's state is the reason. */
+static bool
+describe(const struct change_tally *tally, int why, struct fault *f)
+{
+	switch (why) {
+	case -EBUSY:
+		fault_set(f, RPC_WRONG_STATE,
+		    "another request is changing the task just now");
+		f->retryable = true;
+		break;
+	case -EINPROGRESS:
+		fault_set(f, RPC_WRONG_STATE,
+		    "the task has ended, but that is not kept so far");
+		f->retryable = true;
+		break;
+	case -ENOENT:
+		fault_set(f, RPC_NO_SUCH_TASK, "the task has just gone");
+		break;
+	case -EEXIST:
+		fault_set(f, RPC_DUPLICATE,
+		    "task %llu has the place of the task, by its \"unique\"",
+		    (unsigned long long)tally->twin);
+		f->id = tally->twin;
+		break;
+	case -ENOSPC:
+		fault_set(f, RPC_QUEUE_FULL,
+		    "the daemon is full (max_queued, %llu)",
+		    (unsigned long long)tally->max_queued);
+		f->retryable = true;
+		f->retry_after_ms = FULL_RETRY_MS;
+		break;
+	case -ENOMEM:
+		fault_set(f, RPC_INTERNAL_ERROR, "out of memory");
+		f->retryable = true;
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
 void
 change_skip(struct change_tally *tally, const struct task *t, int why)
 {
 	struct buf *out = &tally->skipped;
+	struct fault f;
 
 	if (tally->n_skipped == 0)
 		tally->why = why;
@@ -74,7 +116,11 @@ change_skip(struct change_tally *tally, const struct task *t, int why)
 	buf_adds(out, "{\"id\":");
 	buf_add_uint(out, t->id);
 	buf_add_key(out, "state");
-	buf_add_json_cstr(out, task_state_name(t->state));
+	buf_add_json_cstr(out, task_state_name(task_told_state(t)));
+	if (describe(tally, why, &f)) {
+		buf_add_key(out, "reason");
+		buf_add_json_cstr(out, f.message);
+	}
 	buf_addc(out, '}');
 }
 
@@ -94,48 +140,15 @@ cancel(struct broker *b, const struct change *c, struct task *t,
 	return r;
 }
 
-/* Set the fault to what all of the skipped ones have in common. */
-static void
-set_reason(
-    const struct change *c, const struct change_tally *tally, struct fault *f)
-{
-	switch (tally->why) {
-	case -EBUSY:
-		fault_set(f, RPC_WRONG_STATE,
-		    "another request is changing the task just now");
-		f->retryable = true;
-		break;
-	case -ENOENT:
-		fault_set(f, RPC_NO_SUCH_TASK, "the task has just gone");
-		break;
-	case -EEXIST:
-		fault_set(f, RPC_DUPLICATE,
-		    "task %llu has the place of the task, by its \"unique\"",
-		    (unsigned long long)tally->twin);
-		f->id = tally->twin;
-		break;
-	case -ENOSPC:
-		fault_set(f, RPC_QUEUE_FULL, "the daemon is full");
-		f->retryable = true;
-		f->retry_after_ms = FULL_RETRY_MS;
-		break;
-	case -ENOMEM:
-		fault_set(f, RPC_INTERNAL_ERROR, "out of memory");
-		f->retryable = true;
-		break;
-	default:
-		fault_set(f, RPC_WRONG_STATE, "%s", change_condition(c));
-		break;
-	}
-}
-
 void
 change_refuse(
     const struct change *c, const struct change_tally *tally, struct fault *f)
 {
 	struct buf more;
 
-	set_reason(c, tally, f);
+	/* What all of the skipped ones have in common. */
+	if (!describe(tally, tally->why, f))
+		fault_set(f, RPC_WRONG_STATE, "%s", change_condition(c));
 	buf_init(&more, SIZE_MAX);
 	buf_adds(&more, "\"skipped\":[");
 	buf_add(&more, buf_head(&tally->skipped), buf_len(&tally->skipped));
@@ -166,6 +179,7 @@ apply(struct broker *b, const struct change *c, struct task *t,
 		r = life_revive(b, t);
 		if (r == -EEXIST)
 			note_twin(b, tally, t);
+		tally->max_queued = b->settings->max_queued;
 		break;
 	case CHANGE_DELETE:
 		r = life_erase(b, t);
@@ -184,7 +198,9 @@ carry_out(struct broker *b, const struct change *c, struct task *t,
 
 	/* A change may drop the last reference but this. */
 	task_ref(t);
-	if (change_suits(c, t->state))
+	if (t->ending)
+		r = -EINPROGRESS;
+	else if (change_suits(c, t->state))
 		r = apply(b, c, t, tally);
 	if (r < 0)
 		change_skip(tally, t, r);

@@ -26,8 +26,9 @@ struct change_tally {
 	uint64_t n_skipped; /* named in skipped, as far as it goes */
 	int why;            /* -errno that all of them have in common, or 0 */
 	uint64_t twin;      /* for -EEXIST: who has the place of the last one */
-	bool durable;       /* one of them is: the store has to keep it */
-	struct buf skipped; /* {"id", "state"} with commas between them */
+	uint64_t max_queued; /* for -ENOSPC */
+	bool durable;        /* one of them is: the store has to keep it */
+	struct buf skipped;  /* {"id", "state", "reason"}, with commas */
 };
 
 void change_tally_init(struct change_tally *tally);

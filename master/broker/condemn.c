@@ -23,31 +23,28 @@ is_lost(const struct task *t)
 	return t->timed_out || t->outstayed;
 }
 
-bool
-condemn_was_reason(const struct chan *c)
+const char *
+condemn_reason(const struct chan *c)
 {
+	const char *why = NULL;
+	const struct task *t;
 	unsigned i;
 
-	for (i = 0; i < c->threads; i++)
-		if (c->runs[i].task != NULL && is_lost(c->runs[i].task))
-			return true;
-	return false;
+	for (i = 0; i < c->threads; i++) {
+		t = c->runs[i].task;
+		if (t != NULL && t->timed_out)
+			return "a task over its time limit";
+		if (t != NULL && t->outstayed)
+			why = "a cancelled task that does not end";
+	}
+	return why;
 }
 
 static void
 carry_out(struct broker *b, struct chan *c)
 {
-	bool late = false;
-	unsigned i;
-
-	if (c->state == CHAN_DOOMED)
-		return;
-	for (i = 0; i < c->threads; i++)
-		late |= c->runs[i].task != NULL && c->runs[i].task->timed_out;
-	roster_kill(b, c,
-	    late ? "a task over its time limit"
-		 : "a cancelled task that does not end",
-	    false);
+	if (c->state != CHAN_DOOMED)
+		roster_kill(b, c, condemn_reason(c), false);
 }
 
 void

@@ -27,7 +27,7 @@ void condemn_carry_out(struct broker *b, struct task *t);
  */
 void condemn_review(struct broker *b, struct chan *c);
 
-/* True when one of the tasks that c has is the reason why it was killed. */
-bool condemn_was_reason(const struct chan *c);
+/* For what c is or was killed, of the tasks that it has; NULL: for none. */
+const char *condemn_reason(const struct chan *c);
 
 #endif

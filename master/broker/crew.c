@@ -274,12 +274,21 @@ crew_has_no_work(const struct crew *w)
 	return true;
 }
 
+void
+crew_take_state(struct crew *w, const char *name)
+{
+	w->state = strcmp(name, "flapping") == 0  ? CREW_FLAPPING
+		   : strcmp(name, "drained") == 0 ? CREW_DRAINED
+						  : CREW_UP;
+}
+
 const char *
 crew_state_name(const struct crew *w)
 {
 	static const char *const names[] = {
 	    [CREW_UP] = "up",
 	    [CREW_FLAPPING] = "flapping",
+	    [CREW_DRAINED] = "drained",
 	    [CREW_LEAVING] = "leaving",
 	    [CREW_GONE] = "gone",
 	};

@@ -23,7 +23,8 @@ struct broker;
 
 enum crew_state {
 	CREW_UP,
-	CREW_FLAPPING, /* its workers die at their start */
+	CREW_FLAPPING, /* its workers die soon after their start */
+	CREW_DRAINED,  /* its workers were let go until a reload */
 	CREW_LEAVING,  /* not in the settings any more, but has workers */
 	CREW_GONE,     /* known by its name only */
 };
@@ -121,5 +122,8 @@ bool crew_has_no_work(const struct crew *w);
 
 /* "up", … */
 const char *crew_state_name(const struct crew *w);
+
+/* Take on a state that the master may give, by its name. */
+void crew_take_state(struct crew *w, const char *name);
 
 #endif

@@ -69,11 +69,13 @@ filter_read(const struct broker *b, json_t *object, struct store_filter *out,
 bool
 filter_fits(const struct store_filter *f, const struct task *t)
 {
-	if (f->state >= 0 && t->state != (enum task_state)f->state)
+	enum task_state state = task_told_state(t);
+
+	if (f->state >= 0 && state != (enum task_state)f->state)
 		return false;
-	if (f->waiting && t->state != TASK_READY && t->state != TASK_SCHEDULED)
+	if (f->waiting && state != TASK_READY && state != TASK_SCHEDULED)
 		return false;
-	if (f->ended && !task_is_final(t))
+	if (f->ended && !task_state_is_final(state))
 		return false;
 	return (f->queue == NULL || t->queue == f->queue) &&
 	       (f->kind == NULL || t->kind == f->kind) &&

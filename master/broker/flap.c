@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * flap.c - what a client is told of pools whose workers do not stay up
+ * flap.c - what a client is told of pools whose workers are not up
  *
  * A task for such a pool is taken all the same: it waits until the cause is
  * gone.  But nobody shall wonder why it does.
@@ -15,13 +15,13 @@
 _Static_assert((int)HOLDBACK_SIZE <= (int)FLAP_SIZE, "one text serves both");
 
 static bool
-all_flap(const struct broker *b, shift_set set)
+all_are(const struct broker *b, shift_set set, enum crew_state state)
 {
 	size_t i;
 
 	for (i = 0; i < b->n_crews; i++)
 		if ((set & crew_shifts(b->crews[i])) != 0 &&
-		    b->crews[i]->state != CREW_FLAPPING)
+		    b->crews[i]->state != state)
 			return false;
 	return set != 0;
 }
@@ -50,17 +50,25 @@ flap_describe_lane(
     const struct broker *b, const struct lane *lane, char out[FLAP_SIZE])
 {
 	char names[FLAP_SIZE - 64] = "";
-	bool several;
+	bool drained, several;
 
 	out[0] = '\0';
-	if (lane == NULL || !all_flap(b, lane->shifts))
+	if (lane == NULL)
+		return false;
+	drained = all_are(b, lane->shifts, CREW_DRAINED);
+	if (!drained && !all_are(b, lane->shifts, CREW_FLAPPING))
 		return false;
 	several = list_pools(b, lane->shifts, names, sizeof(names)) > 1;
-	snprintf(out, FLAP_SIZE,
-	    "pool%s %s %s flapping: %s workers die at "
-	    "their start",
-	    several ? "s" : "", names, several ? "are" : "is",
-	    several ? "their" : "its");
+	if (drained)
+		snprintf(out, FLAP_SIZE,
+		    "pool%s %s %s drained: a reload brings the workers back",
+		    several ? "s" : "", names, several ? "are" : "is");
+	else
+		snprintf(out, FLAP_SIZE,
+		    "pool%s %s %s flapping: %s workers die soon "
+		    "after their start",
+		    several ? "s" : "", names, several ? "are" : "is",
+		    several ? "their" : "its");
 	return true;
 }
 

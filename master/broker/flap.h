@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * flap.h - what a client is told of pools whose workers do not stay up
+ * flap.h - what a client is told of pools whose workers are not up
  */
 #ifndef GANGER_BROKER_FLAP_H
 #define GANGER_BROKER_FLAP_H
@@ -13,8 +13,9 @@
 #define FLAP_SIZE 256
 
 /*
- * True when t waits, and every pool that could run it is flapping, or tasks of
- * its name are held back; out then says so, in words.  Else out is empty.
+ * True when t waits, and every pool that could run it is flapping or drained,
+ * or tasks of its name are held back; out then says so, in words.  Else out is
+ * empty.
  */
 bool flap_describe(
     const struct broker *b, const struct task *t, char out[FLAP_SIZE]);

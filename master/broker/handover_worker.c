@@ -199,9 +199,8 @@ handover_worker_load_pool(
 	at->crew = w;
 	at->shift = NULL;
 	handover_in_fields(in, crew_fields, N(crew_fields), w);
-	if (w->state == CREW_UP || w->state == CREW_FLAPPING)
-		w->state =
-		    strcmp(state, "flapping") == 0 ? CREW_FLAPPING : CREW_UP;
+	if (w->state < CREW_LEAVING)
+		crew_take_state(w, state);
 	if (w->main == NULL)
 		return 0;
 	json_array_foreach(json_object_get(in->rec, "sources"), i, item) {

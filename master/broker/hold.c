@@ -135,6 +135,7 @@ join_conn(struct hold *h)
 	h->conn = c;
 	h->call->hold = h;
 	TAILQ_INSERT_TAIL(&c->holds, h, conn_entry);
+	h->call->broker->holds.n++;
 	conn_regulate(c);
 }
 
@@ -172,6 +173,7 @@ hold_end(struct broker *b, struct hold *h)
 	if (c == NULL)
 		return;
 	TAILQ_REMOVE(&c->holds, h, conn_entry);
+	b->holds.n--;
 	h->conn = NULL;
 	h->call->hold = NULL;
 	next = TAILQ_FIRST(&c->holds);

@@ -45,6 +45,7 @@ TAILQ_HEAD(hold_list, hold);
 struct holds {
 	TAILQ_HEAD(, hold_room) rooms;
 	uint64_t last_ticket;
+	uint64_t n;            /* requests that are held */
 	struct ev_timer timer; /* runs while there are some */
 };
 

@@ -53,6 +53,13 @@ holdback_is_on(const struct kind *kind)
 	       kind->holdback->breaker.state != BREAKER_CLOSED;
 }
 
+/* True while some of that name are put aside. */
+static inline bool
+holdback_has_tasks(const struct kind *kind)
+{
+	return kind->holdback != NULL && kind->holdback->n_tasks > 0;
+}
+
 /* True when t has to be put aside instead of being started. */
 static inline bool
 holdback_keeps(const struct task *t)

@@ -82,7 +82,7 @@ void
 method_not_kept(const struct broker *b, int err, struct fault *f)
 {
 	fault_set(f, RPC_STORAGE, "it is done, but not kept so far: %s",
-	    b->store_failing != 0 ? b->store_why : strerror(-err));
+	    b->store_failing != 0 ? b->store_why : store_strerror(err));
 	f->retryable = true;
 }
 

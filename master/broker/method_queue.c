@@ -7,6 +7,7 @@
 
 #include "ipc/json.h"
 #include "master/broker/method.h"
+#include "master/broker/relane.h"
 #include "master/broker/submit.h"
 #include "master/broker/sweep.h"
 
@@ -51,6 +52,7 @@ add_queue(const struct broker *b, const struct queue *q, struct buf *out)
 	buf_add_key_cstr(out, "state", state_name(q));
 	buf_add_key_uint(out, "priority", q->settings->priority);
 	buf_add_key_uint(out, "ready", q->count.ready);
+	buf_add_key_uint(out, "stranded", relane_count_stranded(b, q));
 	buf_add_key_uint(out, "scheduled", q->count.scheduled);
 	buf_add_key_uint(out, "running", q->count.running);
 	buf_add_key_uint(out, "succeeded", q->count.succeeded);

@@ -10,6 +10,7 @@
 #include "ipc/json.h"
 #include "master/broker/chan.h"
 #include "master/broker/method.h"
+#include "master/broker/storage.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -138,7 +139,7 @@ add_held_names(const struct broker *b, const struct broker_pool_settings *s,
 
 	for (i = 0; i < s->n_names; i++) {
 		kind = catalog_find_kind(&b->catalog, s->names[i]);
-		if (kind == NULL || !holdback_is_on(kind))
+		if (kind == NULL || !holdback_has_tasks(kind))
 			continue;
 		if (first) {
 			buf_add_key(out, "held_names");
@@ -212,14 +213,21 @@ uptime_ms(const struct broker *b)
 }
 
 static void
-add_store_state(const struct broker *b, struct buf *out)
+add_store_state(struct broker *b, struct buf *out)
 {
+	const char *why = storage_trouble(b), *state = "failing";
+	char full[STORE_WHY_SIZE];
+
+	if (why == NULL && storage_check_room(b, full) != STORAGE_HAS_ROOM) {
+		state = "full";
+		why = full;
+	}
+
 	buf_add_key(out, "store_state");
 	buf_addc(out, '{');
-	buf_add_key_cstr(
-	    out, "state", b->store_failing != 0 ? "failing" : "ok");
-	if (b->store_failing != 0)
-		buf_add_key_cstr(out, "why", b->store_why);
+	buf_add_key_cstr(out, "state", why != NULL ? state : "ok");
+	if (why != NULL)
+		buf_add_key_cstr(out, "why", why);
 	if (b->settings->store_path != NULL)
 		buf_add_key_cstr(out, "path", b->settings->store_path);
 	buf_addc(out, '}');
@@ -292,6 +300,7 @@ server_stats(struct broker *b, struct call *call, const struct param *v)
 	buf_add_key_uint(out, "scheduled", sum.scheduled);
 	buf_add_key_uint(out, "running", sum.running);
 	buf_add_key_uint(out, "held", b->holdbacks.n_tasks);
+	buf_add_key_uint(out, "submits_held", b->holds.n);
 	buf_add_key_uint(out, "waiting_bytes", b->n_bytes);
 	buf_add_key_uint(out, "waiters", b->n_waiters);
 	buf_add_key_uint(out, "recovered", b->stats.recovered);

@@ -59,9 +59,13 @@ on_got(void *arg, int err, struct task *t)
 	if (err == 0) {
 		tell_task(l->call, t);
 	} else {
-		fault_set(&f, err == -ENOENT ? RPC_NO_SUCH_TASK : RPC_STORAGE,
-		    err == -ENOENT ? "no task %llu" : "task %llu can't be read",
-		    (unsigned long long)l->id);
+		if (err == -ENOENT)
+			fault_set(&f, RPC_NO_SUCH_TASK, "no task %llu",
+			    (unsigned long long)l->id);
+		else
+			fault_set(&f, RPC_STORAGE,
+			    "task %llu can't be read: %s",
+			    (unsigned long long)l->id, store_strerror(err));
 		f.retryable = err != -ENOENT;
 		f.id = l->id;
 		call_error(l->call, &f);
@@ -160,10 +164,14 @@ on_listed(
     void *arg, int err, struct task *const *tasks, size_t n, uint64_t cursor)
 {
 	struct listing *l = arg;
+	struct fault f;
 	struct buf *out;
 
 	if (err < 0) {
-		call_error_code(l->call, RPC_STORAGE, true);
+		fault_set(&f, RPC_STORAGE, "tasks can't be read: %s",
+		    store_strerror(err));
+		f.retryable = true;
+		call_error(l->call, &f);
 		free(l);
 		return;
 	}

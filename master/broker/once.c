@@ -34,7 +34,7 @@ put_back(struct broker *b, struct task *t, bool later)
 	if (later)
 		run_snooze(b, t, RETRY_MS);
 	else
-		run_requeue(b, t);
+		run_requeue(b, t, NULL);
 	condemn_review(b, c);
 }
 

@@ -83,6 +83,25 @@ relane_stage(struct broker *b, const struct catalog_stage *st,
 	return 1;
 }
 
+uint64_t
+relane_count_stranded(const struct broker *b, const struct queue *q)
+{
+	const struct lane *lane;
+	const struct band *band;
+	uint64_t n = 0;
+
+	SLIST_FOREACH(lane, &q->lanes, entry)
+	{
+		if (lane->shifts == 0)
+			n += lane->ready.n;
+	}
+	TAILQ_FOREACH(band, &b->window.spilled, spilled_entry) {
+		if (band->queue == q && !queue_is_served(q, band->kind))
+			n += band->n_spilled;
+	}
+	return n;
+}
+
 /* Say it once when tasks are left that nobody can run. */
 static void
 tell_stranded(const struct broker *b)

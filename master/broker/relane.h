@@ -40,6 +40,9 @@ int relane_stage(struct broker *b, const struct catalog_stage *st,
 /* Carry it out; moved is what relane_stage said.  st is in force by now. */
 void relane_commit(struct broker *b, bool moved);
 
+/* How many tasks of q are ready and can be run by nobody. */
+uint64_t relane_count_stranded(const struct broker *b, const struct queue *q);
+
 /* Do both with the crews as they are.  -ENOMEM: nothing has changed. */
 int relane_now(struct broker *b);
 

@@ -203,7 +203,7 @@ roster_add(struct broker *b, json_t *msg, int fd)
 	    b, json_string_value(json_object_get(msg, "pool")));
 	number = (unsigned)json_integer_value(json_object_get(msg, "slot"));
 	pid = (pid_t)json_integer_value(json_object_get(msg, "pid"));
-	if (w == NULL || w->state > CREW_FLAPPING || fd < 0 ||
+	if (w == NULL || w->state >= CREW_LEAVING || fd < 0 ||
 	    chan_new(w, &b->group, fd, number, pid, b->settings->max_message,
 		&roster_chan_ops, &c) < 0) {
 		log_error("can't take on worker %u, pid %d", number, (int)pid);
@@ -256,10 +256,10 @@ list_tasks(const struct chan *c, char *out, size_t size)
 struct death {
 	const char *status;
 	int signo;
-	bool cut;           /* the master did it, for no fault of any task's */
-	uint64_t task, run; /* of the culprit; 0: not known */
-	bool planned;       /* it was killed for one of its tasks */
-	bool alone;         /* it had one task only, and had read it */
+	bool cut;            /* the master did it, for no fault of any task's */
+	uint64_t task, run;  /* of the culprit; 0: not known */
+	const char *planned; /* it was killed for one of its tasks; or NULL */
+	bool alone;          /* it had one task only, and had read it */
 };
 
 /* True when what c named as the culprit is one of the runs that it has. */
@@ -308,12 +308,28 @@ settle_guilty(struct broker *b, struct task *t, const char *status)
 	run_crash(b, t, &e);
 }
 
+/* Say what has cut those that are not to blame. */
+static void
+describe_cut(const struct death *d, char *out, size_t size)
+{
+	if (d->task != 0)
+		snprintf(out, size, "task %llu ended its worker (%s)",
+		    (unsigned long long)d->task, d->status);
+	else if (d->planned != NULL)
+		snprintf(out, size, "its worker was killed for %s", d->planned);
+	else
+		snprintf(out, size, "its worker died (%s)", d->status);
+}
+
 /* Decide what becomes of t, taken from a worker that has died. */
 static void
 settle(struct broker *b, struct task *t, const struct death *d)
 {
+	char why[192];
+
+	describe_cut(d, why, sizeof(why));
 	if (t->unsent)
-		run_requeue(b, t);
+		run_requeue(b, t, why);
 	else if (t->timed_out)
 		settle_timed_out(b, t);
 	else if (t->outstayed)
@@ -322,12 +338,12 @@ settle(struct broker *b, struct task *t, const struct death *d)
 		run_interrupt(b, t);
 	else if (d->task == t->id && d->run == t->run)
 		settle_guilty(b, t, d->status);
-	else if (d->planned || d->task != 0)
-		run_requeue(b, t);
+	else if (d->planned != NULL || d->task != 0)
+		run_requeue(b, t, why);
 	else if (t->suspect || (d->alone && d->signo != SIGKILL))
 		settle_guilty(b, t, d->status);
 	else
-		run_suspect(b, t);
+		run_suspect(b, t, why);
 }
 
 static void
@@ -338,7 +354,7 @@ settle_all(struct broker *b, struct chan *c, struct death *d)
 
 	/* What it had not even read is not to blame. */
 	d->alone = c->n_running == 1 && !c->peer.reset;
-	d->planned = condemn_was_reason(c);
+	d->planned = condemn_reason(c);
 	if (d->task != 0 && !has_culprit(c, d)) {
 		d->task = 0;
 		d->alone = false;
@@ -348,9 +364,9 @@ settle_all(struct broker *b, struct chan *c, struct death *d)
 		snprintf(culprit, sizeof(culprit), "; task %llu is to blame",
 		    (unsigned long long)d->task);
 	if (c->n_running > 0)
-		log_warn("worker %s/%u, pid %d, %s; it was running tasks %s%s",
-		    c->crew->name, c->number, (int)c->pid, d->status, ids,
-		    culprit);
+		log_warn("worker %s/%u, pid %d, %s; it was running task%s %s%s",
+		    c->crew->name, c->number, (int)c->pid, d->status,
+		    c->n_running == 1 ? "" : "s", ids, culprit);
 	while ((t = chan_take(c)) != NULL)
 		settle(b, t, d);
 }

@@ -5,6 +5,7 @@
 #include "master/broker/run.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,13 +92,13 @@ run_succeed(struct broker *b, struct task *t, char *result)
 
 /* Note it among the last ones as well, if there is memory for that. */
 static void
-note_error(struct task *t, const struct run_error *e)
+note_error(struct task *t, const struct run_error *e, const json_t *data)
 {
 	struct errors_entry entry = {.attempt = t->attempt + 1,
 	    .at_ms = wall_now_ms(),
 	    .code = e->code,
 	    .message = e->message,
-	    .data = e->data};
+	    .data = data};
 	char *text = errors_add(t->errors, &entry);
 
 	if (text != NULL)
@@ -107,23 +108,28 @@ note_error(struct task *t, const struct run_error *e)
 static void
 set_error(struct task *t, const struct run_error *e)
 {
+	const json_t *data = e->data;
+	json_t *own = NULL;
 	struct buf out;
 	char *text;
 
-	note_error(t, e);
+	if (data == NULL)
+		data = own =
+		    json_pack("{s:b}", "retryable", (int)!t->at_most_once);
+	note_error(t, e, data);
 	buf_init(&out, SIZE_MAX);
 	buf_adds(&out, "{\"code\":");
 	buf_add_int(&out, e->code);
 	buf_add_key(&out, "message");
 	buf_add_json_cstr(&out, e->message);
-	buf_add_key(&out, "data");
-	if (e->data != NULL)
-		buf_add_json(&out, e->data);
-	else
-		buf_adds(&out, "{\"retryable\":true}");
+	if (data != NULL) {
+		buf_add_key(&out, "data");
+		buf_add_json(&out, data);
+	}
 	buf_addc(&out, '}');
 	text = buf_steal(&out, NULL);
 	buf_done(&out);
+	json_decref(own);
 	task_set_text(t, &t->error, text);
 }
 
@@ -175,15 +181,17 @@ run_snooze(struct broker *b, struct task *t, int64_t delay_ms)
  * that was its end.
  */
 static bool
-ends_when_cut(struct broker *b, struct task *t)
+ends_when_cut(struct broker *b, struct task *t, const char *why)
 {
-	static const struct run_error cut = {RPC_INTERNAL_ERROR,
-	    "its run was cut, and it is not to be run twice", NULL};
+	char message[256];
+	const struct run_error cut = {RPC_INTERNAL_ERROR, message, NULL};
 
 	if (gives_up(b, t))
 		return true;
 	if (!t->at_most_once || t->unsent)
 		return false;
+	snprintf(message, sizeof(message),
+	    "%s while it ran, and it may run at most once", why);
 	set_error(t, &cut);
 	finish(b, t, TASK_EV_FAIL);
 	return true;
@@ -200,9 +208,9 @@ requeue(struct broker *b, struct task *t)
 }
 
 void
-run_requeue(struct broker *b, struct task *t)
+run_requeue(struct broker *b, struct task *t, const char *why)
 {
-	if (!ends_when_cut(b, t))
+	if (!ends_when_cut(b, t, why))
 		requeue(b, t);
 }
 
@@ -210,7 +218,7 @@ void
 run_interrupt(struct broker *b, struct task *t)
 {
 	t->interrupted++;
-	run_requeue(b, t);
+	run_requeue(b, t, "a stop or a reload cut it");
 }
 
 void
@@ -219,16 +227,16 @@ run_abandon(struct broker *b, struct task *t)
 	t->interrupted++;
 	/* What its worker still says of it changes nothing. */
 	chan_take_back(t->chan, t);
-	if (ends_when_cut(b, t))
+	if (ends_when_cut(b, t, "the daemon stopped"))
 		return;
 	life_change(b, t, TASK_EV_REQUEUE);
 	store_update(b->store, t);
 }
 
 void
-run_suspect(struct broker *b, struct task *t)
+run_suspect(struct broker *b, struct task *t, const char *why)
 {
-	if (ends_when_cut(b, t))
+	if (ends_when_cut(b, t, why))
 		return;
 	t->suspect = true;
 	requeue(b, t);

@@ -23,7 +23,7 @@
 struct run_error {
 	int64_t code;
 	const char *message;
-	const json_t *data; /* borrowed; NULL: only that it can be retried */
+	const json_t *data; /* borrowed; NULL: only whether it is retried */
 };
 
 /* Hand t, which was next in the order, to a worker. */
@@ -45,8 +45,12 @@ void run_fail(struct broker *b, struct task *t, const struct run_error *e,
 /* The handler wants to be run again later. */
 void run_snooze(struct broker *b, struct task *t, int64_t delay_ms);
 
-/* Its run was cut by no fault of its own: back to where it was in the order. */
-void run_requeue(struct broker *b, struct task *t);
+/*
+ * Its run was cut by no fault of its own: back to where it was in the order.
+ * why: what has happened while it ran, for the error of one that is not run
+ * again; NULL when it is unsent.
+ */
+void run_requeue(struct broker *b, struct task *t, const char *why);
 
 /* The same, for a stop or a reload: it counts these. */
 void run_interrupt(struct broker *b, struct task *t);
@@ -55,7 +59,7 @@ void run_interrupt(struct broker *b, struct task *t);
 void run_abandon(struct broker *b, struct task *t);
 
 /* As run_requeue, and from now on it runs alone until it has answered. */
-void run_suspect(struct broker *b, struct task *t);
+void run_suspect(struct broker *b, struct task *t, const char *why);
 
 /* Its worker died, and it was its doing: error e says how. */
 void run_crash(struct broker *b, struct task *t, const struct run_error *e);

@@ -18,6 +18,8 @@
 #include "master/broker/store_split.h"
 #include "master/broker/store_sqlite.h"
 
+#define ROOM_LOOK 5. /* s between looks whether there is room again */
+
 /* Tasks that wait to be written; more are started when fewer do. */
 #define BEHIND_MAX 50000
 
@@ -64,6 +66,25 @@ on_health(void *arg, int err, const char *why)
 	snprintf(b->store_why, sizeof(b->store_why), "%s", err < 0 ? why : "");
 }
 
+static void
+on_damage(void *arg, const char *why)
+{
+	struct broker *b = arg;
+
+	log_error("%s: %s; new durable tasks are refused, and of those that "
+		  "wait only what can be read is run",
+	    b->settings->store_path, why);
+	snprintf(b->store_damage, sizeof(b->store_damage), "%s", why);
+}
+
+const char *
+storage_trouble(const struct broker *b)
+{
+	if (b->store_failing != 0)
+		return b->store_why;
+	return b->store_damage[0] == '\0' ? NULL : b->store_damage;
+}
+
 static struct store_sqlite_limits
 limits_of(const struct broker_settings *s)
 {
@@ -76,6 +97,61 @@ limits_of(const struct broker_settings *s)
 	return limits;
 }
 
+static enum storage_room
+look_for_room(struct broker *b, char *why)
+{
+	const struct broker_settings *s = b->settings;
+	struct store_counts n = {0};
+
+	if (s->store_path == NULL)
+		return STORAGE_HAS_ROOM;
+	if (s->max_store > 0)
+		store_count(b->store, &n);
+	if (s->max_store > 0 && n.file_bytes - n.free_bytes >= s->max_store) {
+		snprintf(why, STORE_WHY_SIZE,
+		    "the store is full (max_store, %llu)",
+		    (unsigned long long)s->max_store);
+		return STORAGE_IS_FULL;
+	}
+	if (!disk_is_low(&b->disk, s->store_path, s->min_free))
+		return STORAGE_HAS_ROOM;
+	snprintf(why, STORE_WHY_SIZE,
+	    "the store's disk is nearly full (min_free, %llu): %llu bytes are "
+	    "left",
+	    (unsigned long long)s->min_free,
+	    (unsigned long long)b->disk.free_bytes);
+	return STORAGE_DISK_IS_LOW;
+}
+
+enum storage_room
+storage_check_room(struct broker *b, char *why)
+{
+	enum storage_room room = look_for_room(b, why);
+
+	/* That it is over, the timer tells: it may come and go. */
+	if (room == STORAGE_HAS_ROOM || b->store_full)
+		return room;
+	b->store_full = true;
+	ev_timer_again(b->loop, &b->room_timer);
+	log_warn("%s; durable tasks are %s", why,
+	    b->settings->hold_when_full ? "held back" : "refused");
+	return room;
+}
+
+static void
+on_room_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct broker *b = w->data;
+	char why[STORE_WHY_SIZE];
+
+	(void)revents;
+	if (look_for_room(b, why) != STORAGE_HAS_ROOM)
+		return;
+	b->store_full = false;
+	ev_timer_stop(loop, w);
+	log_info("the store has room again; durable tasks are taken");
+}
+
 int
 storage_init(struct broker *b)
 {
@@ -83,6 +159,8 @@ storage_init(struct broker *b)
 	struct store *memory;
 	int r;
 
+	ev_timer_init(&b->room_timer, on_room_timer, 0., ROOM_LOOK);
+	b->room_timer.data = b;
 	r = store_memory_new(b->loop, &none, &memory);
 	if (r < 0)
 		return r;
@@ -90,6 +168,12 @@ storage_init(struct broker *b)
 	if (r < 0)
 		store_free(memory);
 	return r;
+}
+
+void
+storage_stop(struct broker *b)
+{
+	ev_timer_stop(b->loop, &b->room_timer);
 }
 
 static int
@@ -111,20 +195,21 @@ static void
 tell_found(const struct broker *b, const struct store_found *found)
 {
 	if (b->n_waiting > 0 || found->n_recovered > 0)
-		log_info("%llu tasks wait in the store",
-		    (unsigned long long)b->n_waiting);
+		log_info("%llu task%s in the store",
+		    (unsigned long long)b->n_waiting,
+		    b->n_waiting == 1 ? " waits" : "s wait");
 	if (found->n_recovered > 0)
-		log_warn("%llu tasks were running when the broker died: they "
-			 "are run again",
-		    (unsigned long long)found->n_recovered);
+		log_warn("%llu task%s running when the broker died: run again",
+		    (unsigned long long)found->n_recovered,
+		    found->n_recovered == 1 ? " was" : "s were");
 	if (found->n_suspects > 0)
-		log_warn("%llu of them for more than the third time: they are "
-			 "run alone",
+		log_warn("%llu of them for more than the third time: run alone",
 		    (unsigned long long)found->n_suspects);
 	if (found->n_broken_off > 0)
-		log_warn("%llu tasks that may run at most once have failed: "
-			 "the broker died while they ran",
-		    (unsigned long long)found->n_broken_off);
+		log_warn("%llu task%s failed that may run at most once: "
+			 "running when the broker died",
+		    (unsigned long long)found->n_broken_off,
+		    found->n_broken_off == 1 ? " has" : "s have");
 }
 
 /* So that a filter can name also what the settings have no more. */
@@ -183,6 +268,7 @@ open_disk(struct broker *b, bool resume, struct store_found *found,
 	    .ended = on_ended,
 	    .resolve = on_resolve,
 	    .health = on_health,
+	    .damage = on_damage,
 	    .arg = b,
 	};
 	struct store *disk;

@@ -21,9 +21,11 @@
 #ifndef GANGER_BROKER_STORE_H
 #define GANGER_BROKER_STORE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "master/broker/task.h"
 
@@ -44,6 +46,8 @@ struct store_hooks {
 	    const char *queue, const char *pool);
 	/* Writing fails, and is tried again; 0: it works again. */
 	void (*health)(void *arg, int err, const char *why);
+	/* A part of what is kept can't be read, ever; told once. */
+	void (*damage)(void *arg, const char *why);
 	void *arg;
 };
 
@@ -272,6 +276,13 @@ store_free(struct store *s)
 {
 	if (s != NULL)
 		s->ops->free(s);
+}
+
+/* An error that a callback has got, in words. */
+static inline const char *
+store_strerror(int err)
+{
+	return err == -EUCLEAN ? "the database is damaged" : strerror(-err);
 }
 
 /* Room for words that say why a store can't be had. */

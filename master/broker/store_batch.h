@@ -110,11 +110,13 @@ struct store_batch {
 	bool wrote; /* and it is kept */
 	int err;    /* of the writing; set before: nothing is written */
 	char why[STORE_BATCH_WHY_SIZE];
+	const char *damage; /* of the file, in words, which stay; or NULL */
 	struct store_counts counts;
 	uint64_t id_limit, seq_limit; /* what the database notes */
-	int64_t due_ms;  /* steady, when to tidy next; INT64_MAX: never */
-	bool is_roomy;   /* much of the file is free: to be given back */
-	bool tidy_again; /* there was too much for one step */
+	int64_t due_ms;     /* steady, when to tidy next; INT64_MAX: never */
+	bool is_roomy;      /* much of the file is free: to be given back */
+	bool lacks_reserve; /* which is to be made as soon as there is room */
+	bool tidy_again;    /* there was too much for one step */
 };
 
 /*

@@ -75,18 +75,39 @@ system_error(int err)
 	}
 }
 
+/* Is the file to blame, and not what the system did with it? */
+static bool
+is_damage(int err)
+{
+	return err == -EUCLEAN || err == -EBADF;
+}
+
+static void
+set_damage(struct store_db *d)
+{
+	snprintf(d->why, sizeof(d->why),
+	    "the database is damaged (%s): ganger-store(5) tells what to do",
+	    sqlite3_errmsg(d->db));
+	if (d->damage[0] == '\0')
+		memcpy(d->damage, d->why, sizeof(d->damage));
+}
+
 int
 store_db_error(struct store_db *d)
 {
 	int system = system_error(errno);
-	int r;
+	int code, r;
 
 	if (d->db == NULL) {
 		snprintf(d->why, sizeof(d->why), "out of memory");
 		return -ENOMEM;
 	}
-	r = code_to_errno(sqlite3_extended_errcode(d->db), system);
-	if (r == -system)
+	code = sqlite3_extended_errcode(d->db);
+	r = code_to_errno(code, system);
+	if (is_damage(r))
+		set_damage(d);
+	/* What is no matter of the system's, SQLite says all of. */
+	else if (r == -system && (code & 0xff) != SQLITE_ERROR)
 		snprintf(d->why, sizeof(d->why), "%s: %s",
 		    sqlite3_errmsg(d->db), strerror(system));
 	else
@@ -366,6 +387,18 @@ store_db_rollback(struct store_db *d)
 	store_names_drop(&d->queues);
 	store_names_drop(&d->kinds);
 	store_names_drop(&d->pools);
+}
+
+const char *
+store_db_path(const struct store_db *d)
+{
+	return sqlite3_db_filename(d->db, "main");
+}
+
+bool
+store_db_is_full(int err)
+{
+	return err == -ENOSPC || err == -EDQUOT || err == -EFBIG;
 }
 
 int64_t

@@ -17,6 +17,7 @@
 #include "ipc/clock.h"
 #include "master/broker/store.h"
 #include "master/broker/store_names.h"
+#include "master/broker/store_reserve.h"
 #include "master/broker/store_sql.h"
 
 #define STORE_DB_WHY_SIZE 256
@@ -39,9 +40,13 @@ struct store_db {
 	bool log_wanted;    /* it is to be brought in whatever it has: the room
 			       that it takes is wanted */
 	struct mono log_at; /* not before this is it tried again */
-	dev_t log_dev;      /* its file; log_ino 0: not known */
+	struct store_reserve reserve;
+	dev_t log_dev; /* its file; log_ino 0: not known */
 	ino_t log_ino;
-	char why[STORE_DB_WHY_SIZE]; /* the last error in words */
+	char why[STORE_DB_WHY_SIZE];    /* the last error in words */
+	char damage[STORE_DB_WHY_SIZE]; /* the first that says that the file is
+					   damaged; empty: none has, so far.
+					   Stays as it is. */
 };
 
 /* Open the file at path, which is there.  d is all zeroes. */
@@ -94,6 +99,12 @@ int store_db_begin(struct store_db *d);
 /* On an error all is rolled back. */
 int store_db_commit(struct store_db *d);
 void store_db_rollback(struct store_db *d);
+
+/* The path of the file, borrowed. */
+const char *store_db_path(const struct store_db *d);
+
+/* Is it for want of room that a call has failed? */
+bool store_db_is_full(int err);
 
 /* What the last call's error means; d->why is set. */
 int store_db_error(struct store_db *d);

@@ -224,11 +224,6 @@ store_open(struct store_db *d, const char *path, bool full_sync,
 	}
 	if (r == 0)
 		return 0;
-	if (r == -EUCLEAN || r == -EBADF)
-		return refuse(why, -EUCLEAN,
-		    "%s: the database is corrupt (%s): put back a copy of it, "
-		    "or try `sqlite3 %s .recover`",
-		    path, d->why, path);
-	return refuse(
-	    why, r, "%s: %s", path, d->why[0] == '\0' ? strerror(-r) : d->why);
+	return refuse(why, r == -EBADF ? -EUCLEAN : r, "%s: %s", path,
+	    d->why[0] == '\0' ? strerror(-r) : d->why);
 }

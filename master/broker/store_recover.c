@@ -363,12 +363,6 @@ recover_in_one(struct store_db *d, bool resume,
 	return r;
 }
 
-static bool
-is_full(int err)
-{
-	return err == -ENOSPC || err == -EDQUOT || err == -EFBIG;
-}
-
 int
 store_recover(struct store_db *d, bool resume,
     const struct store_sqlite_limits *limits, struct store_found *found)
@@ -377,7 +371,7 @@ store_recover(struct store_db *d, bool resume,
 
 	r = recover_in_one(d, resume, limits, found);
 	/* A log that was left behind may be what fills the disk. */
-	if (is_full(r) && store_db_checkpoint(d) == 0) {
+	if (store_db_is_full(r) && store_db_checkpoint(d) == 0) {
 		store_found_done(found);
 		r = recover_in_one(d, resume, limits, found);
 	}

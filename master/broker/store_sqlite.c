@@ -32,6 +32,8 @@
 #define ROWS_FIRST 64 /* room that is always there */
 #define RETRY      1. /* s, after a failure */
 #define TIDY_MIN   1. /* s */
+/* s, between looks for room for the reserve */
+#define RESERVE_LOOK 5.
 
 struct sqlite_store {
 	struct store base; /* first: a struct store * is one of these */
@@ -51,6 +53,7 @@ struct sqlite_store {
 	bool again;  /* what has failed is to be tried again now */
 	bool tidy_wanted, tidy_late;
 	bool sync_news; /* limits.full_sync is another than the thread's */
+	bool damaged;   /* and that was told */
 	int health;     /* 0, or why the last write failed */
 	uint64_t id_limit, seq_limit; /* noted in the database */
 	struct store_counts counts;   /* as the last batch has told */
@@ -246,7 +249,7 @@ start(struct sqlite_store *s, bool again)
 		 !STAILQ_EMPTY(&s->news.list) || !STAILQ_EMPTY(&s->pauses) ||
 		 store_limit_is_near(s->news.last_id, s->id_limit) ||
 		 store_limit_is_near(s->news.last_seq, s->seq_limit) ||
-		 s->tidy_wanted)
+		 s->tidy_wanted || s->again)
 		hand_over(s, true);
 }
 
@@ -296,6 +299,15 @@ set_health(struct sqlite_store *s, int err)
 		    s->news.hooks.arg, err, err == 0 ? "" : s->batch.why);
 }
 
+static void
+note_damage(struct sqlite_store *s)
+{
+	if (s->damaged || s->batch.damage == NULL)
+		return;
+	s->damaged = true;
+	s->news.hooks.damage(s->news.hooks.arg, s->batch.damage);
+}
+
 /* Let the timer run for what is over next. */
 static void
 arm_tidy(struct sqlite_store *s)
@@ -305,13 +317,16 @@ arm_tidy(struct sqlite_store *s)
 
 	if (b->tidy_again)
 		s->tidy_wanted = true;
-	if (b->due_ms == INT64_MAX && !b->is_roomy && !s->tidy_wanted) {
+	if (b->due_ms == INT64_MAX && !b->is_roomy && !s->tidy_wanted &&
+	    !b->lacks_reserve) {
 		ev_timer_stop(s->loop, &s->tidy);
 		return;
 	}
 	wait =
 	    (double)(b->due_ms - s->news.steady_ms - mono_now().ns / 1000000) /
 	    1000.;
+	if (b->lacks_reserve && wait > RESERVE_LOOK)
+		wait = RESERVE_LOOK;
 	if (wait < TIDY_MIN || b->is_roomy || s->tidy_wanted)
 		wait = TIDY_MIN;
 	/* Batch upon batch must not put it off. */
@@ -343,6 +358,7 @@ on_done(struct ev_loop *loop, struct ev_async *w, int revents)
 	if (!s->flying || !store_thread_is_ready(&s->thread))
 		return;
 	note_numbers(s);
+	note_damage(s);
 	if (b->err < 0) {
 		s->late = true;
 		take_back(s);
@@ -529,15 +545,12 @@ note_first(struct sqlite_store *s)
 
 /* Open and recover the database; on an error its files are as they were. */
 static int
-load(struct sqlite_store *s, const char *path, bool resume,
+open_and_recover(struct sqlite_store *s, const char *path, bool resume,
     struct store_found *found, char *why)
 {
 	struct store_db *d = &s->db;
 	int r;
 
-	s->lock_fd = store_lock(path, why);
-	if (s->lock_fd < 0)
-		return s->lock_fd;
 	r = store_open(d, path, s->news.limits.full_sync, why);
 	if (r < 0)
 		return r;
@@ -546,12 +559,38 @@ load(struct sqlite_store *s, const char *path, bool resume,
 		if (snprintf(why, STORE_WHY_SIZE, "%s: %s", path,
 			d->why[0] == '\0' ? strerror(-r) : d->why) < 0)
 			why[0] = '\0';
-		return r;
 	}
+	return r;
+}
+
+/* The same, if need be with the room that is kept for it. */
+static int
+load(struct sqlite_store *s, const char *path, bool resume,
+    struct store_found *found, char *why)
+{
+	struct store_db *d = &s->db;
+	bool spent;
+	int r;
+
+	s->lock_fd = store_lock(path, why);
+	if (s->lock_fd < 0)
+		return s->lock_fd;
+	r = open_and_recover(s, path, resume, found, why);
+	spent = store_db_is_full(r) && store_reserve_give_up(&d->reserve, path);
+	if (spent) {
+		store_db_close(d, false);
+		memset(d, 0, sizeof(*d));
+		store_found_done(found);
+		r = open_and_recover(s, path, resume, found, why);
+	}
+	if (r < 0)
+		return r;
 	s->news.last_id = found->last_id;
 	s->news.last_seq = found->last_seq;
 	s->news.steady_ms = d->steady_ms;
 	note_first(s);
+	d->reserve.spent = spent;
+	(void)store_reserve_keep(&d->reserve, path);
 	s->counts = d->counts;
 	return 0;
 }
@@ -581,7 +620,10 @@ store_sqlite_open(struct ev_loop *loop, const char *path, bool resume,
 	if (r < 0)
 		goto err_batch;
 	s->batch.due_ms = s->db.due_ms;
+	s->batch.lacks_reserve = !s->db.reserve.there;
 	arm_tidy(s);
+	if (s->db.reserve.spent)
+		ev_feed_event(loop, &s->retry, EV_TIMER);
 	*found_out = found;
 	*out = &s->base;
 	return 0;

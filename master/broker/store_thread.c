@@ -28,7 +28,9 @@ carry_out(struct store_db *d, struct store_batch *b)
 	/* What fails here does no harm, and is tried again. */
 	b->tidy_again = b->tidy && store_tidy_step(d) > 0;
 	(void)store_write_measure(d);
+	b->lacks_reserve = !d->reserve.there;
 	b->is_roomy = store_tidy_is_roomy(d);
+	b->damage = d->damage[0] == '\0' ? NULL : d->damage;
 	b->counts = d->counts;
 	b->due_ms = d->due_ms;
 	b->id_limit = d->id_limit;
@@ -57,6 +59,7 @@ run(void *arg)
 		pthread_mutex_unlock(&t->mutex);
 		ev_async_send(t->loop, t->done);
 		store_tidy_log(t->db);
+		(void)store_reserve_keep(&t->db->reserve, store_db_path(t->db));
 		pthread_mutex_lock(&t->mutex);
 	}
 	pthread_mutex_unlock(&t->mutex);

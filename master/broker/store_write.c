@@ -147,6 +147,20 @@ check_files(struct store_db *d)
 	return -ESTALE;
 }
 
+/* What a start in need has left of its reserve is for the next one. */
+static int
+check_reserve(struct store_db *d, const struct store_batch *b)
+{
+	if (!d->reserve.spent || b->exact ||
+	    store_reserve_keep(&d->reserve, store_db_path(d)))
+		return 0;
+	snprintf(d->why, sizeof(d->why),
+	    "the disk is full: the room that was kept for a start is used up, "
+	    "and less than %u MB are free",
+	    2 * STORE_RESERVE_SIZE >> 20);
+	return -ENOSPC;
+}
+
 static int
 write_in_one(struct store_db *d, struct store_batch *b)
 {
@@ -169,11 +183,18 @@ store_write(struct store_db *d, struct store_batch *b)
 
 	if (b->sync >= 0)
 		(void)store_db_set_sync(d, b->sync == 1);
-	if (b->err < 0 || b->only_reads || has_nothing(d, b))
+	if (b->err < 0 || b->only_reads ||
+	    (has_nothing(d, b) && !d->reserve.spent))
 		return;
 	d->why[0] = '\0';
 	r = check_files(d);
 	if (r == 0)
+		r = check_reserve(d, b);
+	if (r == 0)
+		r = write_in_one(d, b);
+	/* The log goes with its last user, and leaves room for a start. */
+	if (store_db_is_full(r) && b->exact &&
+	    store_reserve_give_up(&d->reserve, store_db_path(d)))
 		r = write_in_one(d, b);
 	b->wrote = r == 0;
 	if (r < 0) {

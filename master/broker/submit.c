@@ -112,19 +112,27 @@ submit_no_queue(const struct broker *b, const char *name, struct fault *f)
 	return -1;
 }
 
-/* room is what would have to be emptier; NULL: that would not help. */
+/* What is full. */
+struct full {
+	const char *what, *name; /* name: of a queue, else "" */
+	const char *key;         /* of the configuration */
+	uint64_t limit;
+	const void *room; /* to be emptier; NULL: that would not help */
+};
+
 static int
-refuse_full(const struct broker *b, const struct task *t, const char *what,
-    const void *room, struct fault *f)
+refuse_full(const struct broker *b, const struct task *t, struct full full,
+    struct fault *f)
 {
 	char flap[FLAP_SIZE];
 	bool flaps = flap_describe(b, t, flap);
 
-	fault_set(
-	    f, RPC_QUEUE_FULL, "%s is full%s%s", what, flaps ? "; " : "", flap);
+	fault_set(f, RPC_QUEUE_FULL, "%s%s is full (%s, %llu)%s%s", full.what,
+	    full.name, full.key, (unsigned long long)full.limit,
+	    flaps ? "; " : "", flap);
 	f->retryable = true;
 	f->retry_after_ms = FULL_RETRY_MS;
-	f->room = room;
+	f->room = full.room;
 	return -1;
 }
 
@@ -347,20 +355,20 @@ find_lane(struct broker *b, struct task *t, struct fault *f)
 static int
 check_disk(struct broker *b, const struct task *t, struct fault *f)
 {
-	const struct broker_settings *s = b->settings;
-	struct store_counts n = {0};
+	char why[STORE_WHY_SIZE];
 
-	if (s->max_store > 0) {
-		store_count(b->store, &n);
-		if (n.file_bytes - n.free_bytes >= s->max_store)
-			return refuse_full(
-			    b, t, "the store (max_store)", b->store, f);
-	}
-	if (!disk_is_low(&b->disk, s->store_path, s->min_free))
+	switch (storage_check_room(b, why)) {
+	case STORAGE_HAS_ROOM:
 		return 0;
-	fault_set(f, RPC_STORAGE,
-	    "the store's disk is nearly full (min_free): %llu bytes are left",
-	    (unsigned long long)b->disk.free_bytes);
+	case STORAGE_IS_FULL:
+		return refuse_full(b, t,
+		    (struct full){"the store", "", "max_store",
+			b->settings->max_store, b->store},
+		    f);
+	case STORAGE_DISK_IS_LOW:
+		break;
+	}
+	fault_set(f, RPC_STORAGE, "%s", why);
 	f->retryable = true;
 	f->retry_after_ms = FULL_RETRY_MS;
 	f->room = b->store;
@@ -370,28 +378,38 @@ check_disk(struct broker *b, const struct task *t, struct fault *f)
 int
 submit_check_room(struct broker *b, const struct task *t, struct fault *f)
 {
+	const struct broker_settings *s = b->settings;
 	const struct queue_counts *n = &t->queue->count;
 	uint64_t most = t->queue->settings->max_queued;
 	size_t size = task_size(t);
 
-	if (b->n_waiting >= b->settings->max_queued)
-		return refuse_full(b, t, "the daemon", &b->n_waiting, f);
+	if (b->n_waiting >= s->max_queued)
+		return refuse_full(b, t,
+		    (struct full){"the daemon", "", "max_queued", s->max_queued,
+			&b->n_waiting},
+		    f);
 	if (most > 0 && n->ready + n->scheduled >= most)
-		return refuse_full(b, t, "the queue", t->queue, f);
+		return refuse_full(b, t,
+		    (struct full){"the queue ", t->queue->name, "max_queued",
+			most, t->queue},
+		    f);
 	/* One that would be too large for an empty one waits for nothing. */
-	if (b->n_bytes + size > b->settings->max_bytes)
-		return refuse_full(b, t, "the daemon's memory (max_bytes)",
-		    size > b->settings->max_bytes ? NULL : &b->n_bytes, f);
+	if (b->n_bytes + size > s->max_bytes)
+		return refuse_full(b, t,
+		    (struct full){"the daemon's memory", "", "max_bytes",
+			s->max_bytes, size > s->max_bytes ? NULL : &b->n_bytes},
+		    f);
 	return t->durable ? check_disk(b, t, f) : 0;
 }
 
 int
 submit_refuse_unkept(const struct broker *b, int err, struct fault *f)
 {
-	const char *why = err < 0 ? strerror(-err) : "the store has failed";
+	const char *why = storage_trouble(b);
 
-	fault_set(f, RPC_STORAGE, "the task could not be kept: %s",
-	    b->store_failing != 0 ? b->store_why : why);
+	if (why == NULL)
+		why = err < 0 ? store_strerror(err) : "the store has failed";
+	fault_set(f, RPC_STORAGE, "the task could not be kept: %s", why);
 	f->retryable = true;
 	f->retry_after_ms = UNKEPT_RETRY_MS;
 	return -1;
@@ -412,7 +430,7 @@ submit_enter(struct broker *b, struct submission *s, struct fault *f)
 		return 0;
 	if (find_lane(b, t, f) < 0)
 		return -1;
-	if (t->durable && b->store_failing != 0)
+	if (t->durable && storage_trouble(b) != NULL)
 		return submit_refuse_unkept(b, -b->store_failing, f);
 	if (submit_check_room(b, t, f) < 0)
 		return -1;
@@ -437,7 +455,7 @@ twin_state(struct broker *b, const struct submission *s)
 	if (t == NULL)
 		t = s->twin;
 	if (t != NULL)
-		return task_state_name(t->state);
+		return task_state_name(task_told_state(t));
 	return s->twin_state < 0
 		   ? NULL
 		   : task_state_name((enum task_state)s->twin_state);

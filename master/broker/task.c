@@ -119,6 +119,7 @@ task_apply(struct task *t, enum task_event ev, int64_t now_ms)
 	next = task_next_state(t->state, ev);
 	if (next < 0)
 		return -EINVAL;
+	t->last_state = t->state;
 	switch (ev) {
 	case TASK_EV_START:
 		t->run++;

@@ -78,6 +78,7 @@ struct task {
 	struct queue *queue; /* borrowed */
 	struct lane *lane;   /* borrowed; where it waits when ready */
 	enum task_state state;
+	enum task_state last_state; /* before the last event */
 	enum task_place place;
 	uint8_t priority; /* 0 to 9, 9 first */
 	bool durable;
@@ -186,6 +187,13 @@ static inline bool
 task_is_final(const struct task *t)
 {
 	return task_state_is_final(t->state);
+}
+
+/* As clients see it: an end is told only when it is kept. */
+static inline enum task_state
+task_told_state(const struct task *t)
+{
+	return t->ending ? t->last_state : t->state;
 }
 
 /* True when it is ready, runs, or waits to be run again. */

@@ -51,6 +51,9 @@ add_progress(const struct task_progress *p, struct buf *out)
 static void
 add_outcome(const struct task *t, struct buf *out)
 {
+	/* The one that has just ended is not told so far. */
+	if (t->ending)
+		return;
 	if (t->state == TASK_SUCCEEDED)
 		add_text(out, "result", t->result);
 	else if (t->error != NULL)
@@ -90,12 +93,27 @@ add_wait(const struct task *t, struct buf *out)
 		what = "key";
 	else if (t->queue->paused)
 		what = "pause";
+	else if (!queue_is_served(t->queue, t->kind))
+		what = "worker";
 	else if (holdback_keeps(t))
 		what = "breaker";
 	if (what == NULL)
 		return;
 	buf_add_key(out, "waiting_for");
 	buf_add_json_cstr(out, what);
+}
+
+/* Used up ones, and the one that runs or went well. */
+static uint64_t
+count_attempts(const struct task *t)
+{
+	enum task_state told = task_told_state(t);
+	bool has_failed =
+	    t->ending && told == TASK_RUNNING &&
+	    (t->state == TASK_FAILED || t->state == TASK_QUARANTINED);
+
+	return t->attempt - has_failed +
+	       (told == TASK_RUNNING || told == TASK_SUCCEEDED);
 }
 
 void
@@ -108,13 +126,11 @@ task_add_json(const struct task *t, struct buf *out)
 	buf_adds(out, ",\"queue\":");
 	buf_add_json_cstr(out, t->queue->name);
 	buf_adds(out, ",\"state\":");
-	buf_add_json_cstr(out, task_state_name(t->state));
+	buf_add_json_cstr(out, task_state_name(task_told_state(t)));
 	buf_adds(out, ",\"priority\":");
 	buf_add_uint(out, t->priority);
 	buf_adds(out, ",\"attempt\":");
-	/* Used up ones, and the one that runs or went well. */
-	buf_add_uint(out, t->attempt + (t->state == TASK_RUNNING ||
-					   t->state == TASK_SUCCEEDED));
+	buf_add_uint(out, count_attempts(t));
 	buf_adds(out, ",\"run\":");
 	buf_add_uint(out, t->run);
 	if (t->interrupted > 0) {
@@ -133,15 +149,16 @@ task_add_json(const struct task *t, struct buf *out)
 	}
 	add_text(out, "args", t->args);
 	add_outcome(t, out);
-	if (t->progress.told && t->state == TASK_RUNNING)
+	if (t->progress.told && task_told_state(t) == TASK_RUNNING)
 		add_progress(&t->progress, out);
 	if (t->meta != NULL)
 		add_text(out, "meta", t->meta);
 	add_time(out, "submitted_at", t->submitted_at);
-	if (t->state == TASK_SCHEDULED)
+	if (task_told_state(t) == TASK_SCHEDULED)
 		add_time(out, "run_at", t->run_at);
 	add_time(out, "started_at", t->started_at);
-	add_time(out, "finished_at", t->finished_at);
+	if (!t->ending)
+		add_time(out, "finished_at", t->finished_at);
 	if (t->crew != NULL) {
 		buf_add_key(out, "worker");
 		buf_addc(out, '"');

@@ -27,7 +27,8 @@
 #define BAND_BYTES       ((size_t)4 * 1024 * 1024)
 #define BANDS_BYTES      ((size_t)32 * 1024 * 1024)
 #define BYTES_MIN        ((size_t)64 * 1024)
-#define RETRY_S          0.05 /* after a fetch that failed, or brought nothing */
+#define RETRY_MS         50 /* after a fetch that failed, or brought nothing */
+#define RETRY_MAX_MS     1000 /* after one of many that failed */
 #define EXPIRED_MAX      2048 /* of a fetch */
 #define EXPIRED_BYTES    ((size_t)8 * 1024 * 1024)
 #define NO_EXPIRY        INT64_MAX
@@ -108,7 +109,7 @@ set_limit(struct broker *b, const struct band *of)
 		/* Nobody waits for what is not going to be fetched. */
 		if (b->window.closed)
 			break;
-		if (band->queue == of->queue &&
+		if (band->queue == of->queue && !band->unreadable &&
 		    band->priority == of->priority && band->frontier < limit &&
 		    !holdback_is_on(band->kind) &&
 		    catalog_lane_set(c, band->queue, band->kind) == set)
@@ -155,36 +156,66 @@ band_count(struct broker *b, struct band *band, int by, uint64_t seq)
 	}
 }
 
+/* Let the timer go off in ms at the latest. */
+static void
+ring_in(struct broker *b, int64_t ms)
+{
+	struct window *w = &b->window;
+	double s = ms < 0 ? 0. : (double)ms / 1e3;
+
+	if (ev_is_active(&w->timer) &&
+	    ev_timer_remaining(b->loop, &w->timer) <= s)
+		return;
+	ev_timer_stop(b->loop, &w->timer);
+	ev_timer_set(&w->timer, s, 0.);
+	ev_timer_start(b->loop, &w->timer);
+}
+
 void
 window_retry_soon(struct broker *b)
 {
-	struct window *w = &b->window;
+	ring_in(b, RETRY_MS);
+}
 
-	if (ev_is_active(&w->timer) &&
-	    ev_timer_remaining(b->loop, &w->timer) <= RETRY_S)
+bool
+window_retry_later(struct broker *b, struct window_retry *r, int err)
+{
+	bool first = r->ms == 0 && err != -EAGAIN;
+	int64_t ms = RETRY_MS;
+
+	if (err != -EAGAIN) {
+		if (!first)
+			ms =
+			    2 * r->ms < RETRY_MAX_MS ? 2 * r->ms : RETRY_MAX_MS;
+		r->ms = ms;
+	}
+	r->waits = true;
+	r->at = mono_add_ms(mono_now(), ms);
+	ring_in(b, ms);
+	return first;
+}
+
+void
+window_retry_look(struct broker *b, struct window_retry *r)
+{
+	struct mono now = mono_now();
+
+	if (!r->waits)
 		return;
-	ev_timer_stop(b->loop, &w->timer);
-	ev_timer_set(&w->timer, RETRY_S, 0.);
-	ev_timer_start(b->loop, &w->timer);
+	r->waits = !mono_reached(now, r->at);
+	if (r->waits)
+		ring_in(b, mono_until_ms(now, r->at) + 1);
 }
 
 /* Set the timer for the first spilled task that expires. */
 static void
 arm_expiry(struct broker *b)
 {
-	struct window *w = &b->window;
-	int64_t ms;
+	const struct window *w = &b->window;
 
-	if (w->n_expiring == 0 || w->next_expiry == NO_EXPIRY ||
-	    w->fetching_expired)
-		return;
-	ms = w->next_expiry - broker_steady_now(b);
-	if (ev_is_active(&w->timer) &&
-	    ev_timer_remaining(b->loop, &w->timer) <= (double)ms / 1e3)
-		return;
-	ev_timer_stop(b->loop, &w->timer);
-	ev_timer_set(&w->timer, ms < 0 ? 0. : (double)ms / 1e3, 0.);
-	ev_timer_start(b->loop, &w->timer);
+	if (w->n_expiring > 0 && w->next_expiry != NO_EXPIRY &&
+	    !w->fetching_expired)
+		ring_in(b, w->next_expiry - broker_steady_now(b));
 }
 
 static bool
@@ -291,16 +322,24 @@ window_take(struct broker *b, struct task *t)
 	return life_adopt(b, t) != NULL || life_find_ending(b, t->id) != NULL;
 }
 
+/* What can't be read, nothing that is behind it waits for. */
+static void
+set_readable(struct broker *b, struct band *band, bool readable)
+{
+	if (band->unreadable == !readable)
+		return;
+	band->unreadable = !readable;
+	set_limit(b, band);
+}
+
 static void
 fetch_failed(struct broker *b, struct band *band, int err)
 {
-	band->failed = true;
-	window_retry_soon(b);
-	/* That it can't be written is told already. */
-	if (err != -EAGAIN)
+	if (window_retry_later(b, &band->retry, err))
 		log_error("queue %s: the next tasks %s can't be brought from "
 			  "the store: %s; it is tried again",
-		    band->queue->name, band->kind->name, strerror(-err));
+		    band->queue->name, band->kind->name, store_strerror(err));
+	set_readable(b, band, err != -EUCLEAN);
 }
 
 static void
@@ -319,6 +358,8 @@ on_ready(
 		fetch_failed(b, band, err);
 		return;
 	}
+	band->retry.ms = 0;
+	set_readable(b, band, true);
 	/* What was spilled since then may be missing among them. */
 	while (n_next < n && tasks[n_next]->seq < band->spilled_from)
 		n_next++;
@@ -357,9 +398,11 @@ on_expired(
 	if (err == -ECANCELED || w->closed)
 		return;
 	if (err < 0) {
-		window_retry_soon(b);
+		(void)window_retry_later(b, &w->expired, err);
+		w->next_expiry = now + mono_until_ms(mono_now(), w->expired.at);
 		return;
 	}
+	w->expired.ms = 0;
 	for (i = 0; i < n; i++) {
 		t = life_adopt(b, tasks[i]);
 		/* One that has started meanwhile expires no more. */
@@ -429,7 +472,7 @@ window_refill(struct broker *b)
 	if (w->closed)
 		return;
 	TAILQ_FOREACH(band, &w->spilled, spilled_entry) {
-		if (!band->fetching && !band->missed && !band->failed &&
+		if (!band->fetching && !band->missed && !band->retry.waits &&
 		    band->n_resident <= band_size(w) / 2 &&
 		    band->n_bytes <= band_bytes(w) / 2)
 			fetch_band(b, band);
@@ -450,8 +493,8 @@ on_timer(struct ev_loop *loop, struct ev_timer *timer, int revents)
 	if (w->closed)
 		return;
 	TAILQ_FOREACH(band, &w->spilled, spilled_entry) {
-		band->failed = false;
-		if (band->missed && !band->fetching)
+		window_retry_look(b, &band->retry);
+		if (band->missed && !band->fetching && !band->retry.waits)
 			fetch_band(b, band);
 	}
 	window_due_again(b);

@@ -29,6 +29,13 @@
 struct broker;
 struct store_found;
 
+/* A fetch that has failed is made again after a while, which grows. */
+struct window_retry {
+	bool waits;     /* for the timer */
+	int64_t ms;     /* so long, after the last of several; 0: none failed */
+	struct mono at; /* not before this */
+};
+
 /* Ready tasks of one queue, name and priority. */
 struct band {
 	struct broker *broker; /* borrowed, as the next two */
@@ -42,8 +49,9 @@ struct band {
 	uint64_t last;         /* seq; what is resident is not beyond it */
 	uint64_t spilled_from; /* the lowest seq spilled since the fetch */
 	bool fetching;
-	bool failed;     /* it could not be made: wait for the timer */
+	bool unreadable; /* its order is damaged: nothing waits for it */
 	unsigned missed; /* so many fetches in a row brought nothing */
+	struct window_retry retry;
 	RB_ENTRY(band) entry;
 	TAILQ_ENTRY(band) spilled_entry; /* while something is spilled */
 };
@@ -62,8 +70,8 @@ struct due_band {
 	int64_t spilled_from; /* due_ms and id; the first since the fetch */
 	uint64_t spilled_from_id;
 	bool fetching;
-	bool failed;
 	unsigned missed;
+	struct window_retry retry;
 };
 
 struct window {
@@ -75,14 +83,25 @@ struct window {
 	int64_t next_expiry;    /* steady ms of the first of them, or earlier */
 	int64_t spilled_expiry; /* the first that came since the fetch */
 	bool fetching_expired;
-	struct ev_timer timer; /* for next_expiry, and for what failed */
-	bool closed;           /* no durable task comes in any more */
+	struct window_retry expired; /* of that */
+	struct ev_timer timer;       /* for next_expiry, and for what failed */
+	bool closed;                 /* no durable task comes in any more */
 };
 
 /* What the parts of the window share. */
 
 /* Let the timer try soon what has failed, or was missed. */
 void window_retry_soon(struct broker *b);
+
+/*
+ * A fetch has failed: let the timer try again.  True: it is the first of
+ * several, and nobody has told so; that the store can't be written, it tells
+ * itself.
+ */
+bool window_retry_later(struct broker *b, struct window_retry *r, int err);
+
+/* At the timer: may it be made again? */
+void window_retry_look(struct broker *b, struct window_retry *r);
 
 /*
  * A fetch has brought n tasks: true when those that were counted are not on

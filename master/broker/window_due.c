@@ -97,14 +97,13 @@ on_due(void *arg, int err, struct task *const *tasks, size_t n, uint64_t cursor)
 	if (err == -ECANCELED || b->window.closed)
 		return;
 	if (err < 0) {
-		d->failed = true;
-		window_retry_soon(b);
-		if (err != -EAGAIN)
+		if (window_retry_later(b, &d->retry, err))
 			log_error("the next scheduled tasks can't be brought "
 				  "from the store: %s; it is tried again",
-			    strerror(-err));
+			    store_strerror(err));
 		return;
 	}
+	d->retry.ms = 0;
 	while (n_next < n && due_is_before(tasks[n_next], d->spilled_from,
 				 d->spilled_from_id))
 		n_next++;
@@ -117,8 +116,7 @@ on_due(void *arg, int err, struct task *const *tasks, size_t n, uint64_t cursor)
 	if (i < n_next) {
 		d->frontier = tasks[i]->due_ms;
 		d->frontier_id = tasks[i]->id - 1;
-		d->failed = true;
-		window_retry_soon(b);
+		(void)window_retry_later(b, &d->retry, -ENOMEM);
 	}
 	if (d->n_spilled > 0 && window_is_drift(b, &d->missed, n))
 		forget_due(b, d);
@@ -138,9 +136,8 @@ fetch_due(struct broker *b, struct due_band *d)
 	d->spilled_from = INT64_MAX;
 	d->spilled_from_id = UINT64_MAX;
 	d->fetching = store_fetch(b->store, &range, on_due, d) == 0;
-	d->failed = !d->fetching;
-	if (d->failed)
-		window_retry_soon(b);
+	if (!d->fetching)
+		(void)window_retry_later(b, &d->retry, -ENOMEM);
 }
 
 void
@@ -153,7 +150,7 @@ window_due_refill(struct broker *b)
 		struct due_band *d = &w->due[i];
 
 		if (d->n_spilled > 0 && !d->fetching && !d->missed &&
-		    !d->failed && d->n_resident <= DUE_MAX / 2 &&
+		    !d->retry.waits && d->n_resident <= DUE_MAX / 2 &&
 		    d->n_bytes <= DUE_BYTES / 2)
 			fetch_due(b, d);
 	}
@@ -166,10 +163,10 @@ window_due_again(struct broker *b)
 	int i;
 
 	for (i = 0; i < 2; i++)
-		w->due[i].failed = false;
+		window_retry_look(b, &w->due[i].retry);
 	for (i = 0; i < 2; i++)
 		if (w->due[i].missed && w->due[i].n_spilled > 0 &&
-		    !w->due[i].fetching)
+		    !w->due[i].fetching && !w->due[i].retry.waits)
 			fetch_due(b, &w->due[i]);
 }
 

@@ -19,6 +19,8 @@
 #include "master/supervisor/supervisor.h"
 #include "master/supervisor/upgrade.h"
 
+#define DRAINED "the workers are drained (SIGWINCH): a reload brings them back"
+
 void
 answer_result(struct supervisor *sv, uint64_t id, json_t *result)
 {
@@ -90,8 +92,8 @@ take_scale(struct supervisor *sv, uint64_t id, json_t *args)
 		n = (json_int_t)p->n_wanted + json_integer_value(by);
 	pool_resize(p, (long)n, "a client asked for it");
 	answer_result(sv, id,
-	    json_pack(
-		"{s:s,s:i}", "pool", p->name, "processes", (int)p->n_wanted));
+	    json_pack("{s:s,s:i,s:s*}", "pool", p->name, "processes",
+		(int)p->n_wanted, "warning", sv->resting ? DRAINED : NULL));
 }
 
 static void
@@ -109,9 +111,14 @@ static void
 take_restart(struct supervisor *sv, uint64_t id, json_t *args)
 {
 	const char *name = json_string_value(json_object_get(args, "pool"));
-	json_t *names = json_array();
+	json_t *names;
 	struct pool *p;
 
+	if (sv->resting) {
+		answer_refused(sv, id, false, DRAINED, NULL);
+		return;
+	}
+	names = json_array();
 	if (names == NULL)
 		return;
 	if (name != NULL) {

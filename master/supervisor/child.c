@@ -25,6 +25,7 @@
 #include "master/supervisor/autoscale.h"
 #include "master/supervisor/pool.h"
 #include "master/supervisor/reload.h"
+#include "master/supervisor/rss.h"
 #include "master/supervisor/spawn.h"
 #include "master/supervisor/supervisor.h"
 
@@ -71,6 +72,16 @@ child_watch_proving(struct slot *s)
 		set_timer(s, &s->prove, mono_until_ms(mono_now(), at));
 }
 
+/* The broker will not be there for so long. */
+static void
+tell_outage(struct supervisor *sv, int64_t ms)
+{
+	if (sv->listen_fd >= 0 && sv->phase <= SUPERVISOR_SERVING)
+		outage_begin(
+		    &sv->outage, sv->listen_fd, mono_add_ms(mono_now(), ms));
+	supervisor_tell_status(sv);
+}
+
 /* It died, or could not be started: start it again when its turn comes. */
 static void
 schedule_restart(struct slot *s)
@@ -88,6 +99,8 @@ schedule_restart(struct slot *s)
 	else if (ms > 0)
 		log_warn("%s is started again in %lld ms", name, (long long)ms);
 	set_timer(s, &s->again, ms);
+	if (s->pool == NULL && restart_is_flapping(&s->restart))
+		tell_outage(s->supervisor, ms);
 }
 
 /* The pool as a configuration has it, or NULL. */
@@ -242,6 +255,7 @@ start_broker(struct slot *s)
 	struct supervisor *sv = s->supervisor;
 	int fd, r;
 
+	outage_end(&sv->outage);
 	r = fork_slot(s, SOCK_SEQPACKET, &fd);
 	if (r < 0) {
 		start_failed(s, r);
@@ -310,6 +324,8 @@ child_on_proved(struct ev_loop *loop, struct ev_timer *w, int revents)
 	log_info("%s has stayed up: no longer flapping", name);
 	if (s->pool != NULL)
 		pool_tell_state(s->pool);
+	else
+		supervisor_tell_status(s->supervisor);
 }
 
 /* The canary said something.  The broker will read what. */
@@ -480,21 +496,69 @@ report_end(const struct slot *s, pid_t pid, int status, const char *text)
 	    (json_int_t)task, "run", (json_int_t)run, "cut", (int)s->cut);
 }
 
-void
-child_settle(struct slot *s, pid_t pid, int status)
+/* True when a worker has ended because its channel was closed. */
+static bool
+lost_channel(const struct slot *s, int status)
 {
-	char name[SLOT_NAME_SIZE], text[96];
+	return s->pool != NULL && s->trial == NULL && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == EX_UNAVAILABLE;
+}
+
+/*
+ * True when the broker has ended, or is about to: a process gives up its memory
+ * before its descriptors, and may be reaped after those who miss it.
+ */
+static bool
+has_lost_broker(const struct supervisor *sv)
+{
+	uint64_t bytes;
+
+	return sv->ctl.fd < 0 || rss_of(sv->broker.pid, &bytes) < 0 ||
+	       bytes == 0;
+}
+
+/* True when a worker that nobody asked to has ended in its start. */
+static bool
+ended_early(const struct slot *s)
+{
+	return s->pool != NULL && !s->answered && !s->ordered && !s->leaving &&
+	       (s->trial != NULL || s->pool->config != NULL) &&
+	       s->supervisor->phase <= SUPERVISOR_SERVING;
+}
+
+static void
+log_end(const struct slot *s, pid_t pid, int status, const char *text)
+{
+	char name[SLOT_NAME_SIZE];
 
 	slot_name(s, name);
-	slot_describe_status(status, text, sizeof(text));
-	output_drain(&s->output); /* its last words come first */
-	if (status == 0)
+	if (status == 0 && ended_early(s))
+		log_warn("%s, pid %d, has ended before it was ready: %s", name,
+		    (int)pid, text);
+	else if (status == 0)
 		log_info("%s, pid %d, has ended", name, (int)pid);
+	else if (s->ordered && lost_channel(s, status))
+		log_info(
+		    "%s, pid %d, has ended with its broker", name, (int)pid);
 	else if (s->ordered)
 		log_info(
 		    "%s, pid %d, %s, as was ordered", name, (int)pid, text);
 	else
 		log_warn("%s, pid %d, %s", name, (int)pid, text);
+}
+
+void
+child_settle(struct slot *s, pid_t pid, int status)
+{
+	char text[96];
+
+	slot_describe_status(status, text, sizeof(text));
+	output_drain(&s->output); /* its last words come first */
+	if (lost_channel(s, status) && has_lost_broker(s->supervisor)) {
+		s->ordered = true;
+		s->supervisor->broker_ready = false;
+	}
+	log_end(s, pid, status, text);
 	if (s->pool == NULL) {
 		slot_clear(s);
 		settle_broker(s, status);

@@ -188,10 +188,34 @@ read_take(struct config *c, struct config_pool *p, struct cfg_t *section,
 	return r;
 }
 
+/* True when s begins a place for arguments that no brace closes. */
+static bool
+is_open_place(const char *s)
+{
+	size_t n = strlen("{args");
+
+	if (strncmp(s, "{args", n) != 0 || (s[n] != '.' && s[n] != '\0'))
+		return false;
+	n += strcspn(s + n, "{}");
+	return s[n] != '}';
+}
+
+static void
+check_places(const struct config_word *word, struct config_mistakes *m)
+{
+	const char *p;
+
+	for (p = word->text; (p = strchr(p, '{')) != NULL; p++)
+		if (is_open_place(p))
+			config_mistakes_add(m, &word->at,
+			    "argv: \"%s\": a \"}\" is missing", p);
+}
+
 static int
 read_command(struct config_command *cmd, struct cfg_t *section,
     struct config_mistakes *m)
 {
+	size_t i;
 	int r;
 
 	check_name(section, "command", true, m);
@@ -208,6 +232,8 @@ read_command(struct config_command *cmd, struct cfg_t *section,
 	else if (cmd->argv[0][0] == '\0')
 		config_mistakes_add(m, &config_word_get(section, "argv", 0)->at,
 		    "argv: \"\" is not a program");
+	for (i = 0; i < cmd->n_argv; i++)
+		check_places(config_word_get(section, "argv", i), m);
 	return 0;
 }
 

@@ -57,7 +57,7 @@ static json_t *
 write_slot(struct slot *s)
 {
 	return json_pack("{s:i,s:i,s:i,s:b,s:b,s:b,s:b,s:b,s:i,s:i,s:i,s:o,"
-			 "s:I,s:I,s:b,s:f,s:b}",
+			 "s:I,s:I,s:b,s:f,s:b,s:I}",
 	    "number", (int)s->number, "pid", (int)s->pid, "generation",
 	    (int)s->generation, "ordered", (int)s->ordered, "answered",
 	    (int)s->answered, "stale", (int)s->stale, "leaving",
@@ -71,7 +71,8 @@ write_slot(struct slot *s)
 	    ev_is_active(&s->again)
 		? ev_timer_remaining(s->supervisor->loop, &s->again)
 		: 0.,
-	    "dying", (int)deadline_is_set(&s->kill));
+	    "dying", (int)deadline_is_set(&s->kill), "stopped_since",
+	    (json_int_t)s->stopped_since.ns);
 }
 
 static json_t *
@@ -85,10 +86,11 @@ write_pool(struct pool *p)
 		output_flush(&s->output);
 		(void)json_array_append_new(slots, write_slot(s));
 	}
-	return json_pack("{s:s,s:i,s:i,s:b,s:b,s:b,s:o}", "name", p->name,
+	return json_pack("{s:s,s:i,s:i,s:b,s:b,s:b,s:o,s:I}", "name", p->name,
 	    "wanted", (int)p->n_wanted, "generation", (int)p->generation,
 	    "rolling", (int)p->rolling, "asked", (int)p->asked, "flapping",
-	    (int)p->flapping, "slots", slots);
+	    (int)p->flapping, "slots", slots, "heartbeat_timeout_ms",
+	    (json_int_t)p->heartbeat_timeout_ms);
 }
 
 /* What a printing function makes of the configuration. */
@@ -219,6 +221,7 @@ read_slot(struct pool *p, json_t *o)
 	s->stale = get_bool(o, "stale");
 	s->leaving = get_bool(o, "leaving");
 	s->cut = get_bool(o, "cut");
+	s->stopped_since.ns = get_int(o, "stopped_since");
 	read_restart(&s->restart, json_object_get(o, "restart"));
 	if (s->pid > 0)
 		read_sharing(s, o);
@@ -270,7 +273,9 @@ read_pool(struct supervisor *sv, json_t *o)
 	p->flapping = get_bool(o, "flapping");
 	p->config = config_find_pool(sv->config, name);
 	p->n_wanted = (unsigned)get_int(o, "wanted");
+	p->heartbeat_timeout_ms = get_int(o, "heartbeat_timeout_ms");
 	if (p->config != NULL) {
+		p->heartbeat_timeout_ms = p->config->heartbeat_timeout_ms;
 		if (p->n_wanted < 1 || p->n_wanted > POOL_PROCESSES_MAX)
 			p->n_wanted = p->config->processes;
 		autoscale_configure(p, false);

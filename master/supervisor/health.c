@@ -3,7 +3,9 @@
  * health.c - look after workers that live but are not well
  *
  * A worker writes down since when its main loop works; one that waits for
- * events is well, so a healthy idle worker has nothing to do for this.
+ * events is well, so a healthy idle worker has nothing to do for this.  Nor has
+ * it to tell that it is stopped by a signal: the kernel does.  It does not tell
+ * of one that a debugger holds, who is left alone.
  */
 #include "master/supervisor/health.h"
 
@@ -11,6 +13,7 @@
 
 #include "ipc/log.h"
 #include "master/supervisor/pool.h"
+#include "master/supervisor/reap.h"
 #include "master/supervisor/rss.h"
 #include "master/supervisor/supervisor.h"
 
@@ -23,15 +26,14 @@
 static int64_t
 interval_ms(const struct supervisor *sv)
 {
-	const struct config *c = sv->config;
+	const struct pool *p;
 	int64_t ms = 0, want;
-	size_t i;
 
-	for (i = 0; i < c->n_pools; i++) {
-		want = c->pools[i].heartbeat_timeout_ms / LOOKS;
+	TAILQ_FOREACH(p, &sv->pools, entry) {
+		want = p->heartbeat_timeout_ms / LOOKS;
 		if (want > LOOK_MAX_MS)
 			want = LOOK_MAX_MS;
-		if (c->pools[i].max_memory > 0 &&
+		if (p->config != NULL && p->config->max_memory > 0 &&
 		    (want == 0 || want > MEMORY_MS))
 			want = MEMORY_MS;
 		if (want > 0 && want < LOOK_MIN_MS)
@@ -42,17 +44,31 @@ interval_ms(const struct supervisor *sv)
 	return ms;
 }
 
+/* True when it has been so, since then, for longer than a worker may. */
+static bool
+is_over(const struct slot *s, struct mono since, struct mono now)
+{
+	int64_t limit_ms = s->pool->heartbeat_timeout_ms;
+
+	return limit_ms > 0 && since.ns > 0 && s->answered &&
+	       mono_reached(now, mono_add_ms(since, limit_ms));
+}
+
 /* One whose main loop does not come back can't be fed, nor stopped. */
 static void
 check_loop(struct slot *s, struct mono now)
 {
-	int64_t limit_ms = s->pool->config->heartbeat_timeout_ms;
 	struct mono since = {atomic_load(&s->page->busy_ns)};
+	char why[80];
 
-	if (limit_ms == 0 || since.ns <= 0 || !s->answered ||
-	    !mono_reached(now, mono_add_ms(since, limit_ms)))
-		return;
-	slot_abort(s, "its main loop hangs (heartbeat_timeout)");
+	if (is_over(s, s->stopped_since, now)) {
+		snprintf(why, sizeof(why),
+		    "it has been stopped for %lld s (heartbeat_timeout)",
+		    (long long)mono_until_ms(s->stopped_since, now) / 1000);
+		slot_abort(s, why);
+	} else if (is_over(s, since, now)) {
+		slot_abort(s, "its main loop hangs (heartbeat_timeout)");
+	}
 }
 
 static void
@@ -79,7 +95,7 @@ check_pool(struct pool *p, struct mono now)
 		if (s->pid == 0 || s->page == NULL || s->trial != NULL)
 			continue;
 		check_loop(s, now);
-		if (!s->leaving)
+		if (!s->leaving && p->config != NULL)
 			check_memory(s);
 	}
 	pool_adjust(p);
@@ -111,10 +127,11 @@ on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 	(void)revents;
 	/* Stopped together, or the workers with us: they get a chance. */
 	late = mono_reached(now, mono_add_ms(sv->health_due, DEADLINE_LATE_MS));
+	/* What is told already comes first. */
+	reap_note_stops(sv);
 	if (!late && sv->phase == SUPERVISOR_SERVING)
 		TAILQ_FOREACH(p, &sv->pools, entry)
-			if (p->config != NULL)
-				check_pool(p, now);
+			check_pool(p, now);
 	arm(sv);
 }
 

@@ -158,9 +158,21 @@ is_named(const char *path, int fd)
 	       named.st_dev == held.st_dev && named.st_ino == held.st_ino;
 }
 
-/* Open and lock a file of ours; `what` names it in the reason. */
+/* Why open_locked has refused a file. */
+static const char *
+describe(int r)
+{
+	if (r == -ELOOP)
+		return "it is a symbolic link, which is refused";
+	if (r == -EINVAL)
+		return "it is no plain file, or has a second name";
+	return strerror(-r);
+}
+
+/* Open and lock a file of ours; kind and name are what it stands for. */
 static int
-lock_file(struct lock_file *f, const char *what, struct buf *reason)
+lock_file(
+    struct lock_file *f, const char *kind, const char *name, struct buf *reason)
 {
 	pid_t other;
 	int r;
@@ -175,12 +187,13 @@ lock_file(struct lock_file *f, const char *what, struct buf *reason)
 	}
 	other = r == -EEXIST ? read_pid(f->path) : 0;
 	if (other > 0)
-		buf_printf(reason, "%s: in use by another gangerd, pid %d",
-		    what, (int)other);
+		buf_printf(reason, "%s %s: in use by another gangerd, pid %d",
+		    kind, name, (int)other);
 	else if (r == -EEXIST)
-		buf_printf(reason, "%s: in use by another gangerd", what);
+		buf_printf(
+		    reason, "%s %s: in use by another gangerd", kind, name);
 	else
-		buf_printf(reason, "%s: %s: %s", what, f->path, strerror(-r));
+		buf_printf(reason, "%s %s: %s", kind, f->path, describe(r));
 	return r;
 }
 
@@ -195,14 +208,13 @@ set_paths(struct lock *l, const struct config *c)
 static int
 lock_socket(struct lock *l, const struct config *c, struct buf *reason)
 {
-	char what[PATH_MAX + 16];
 	int r;
 
-	snprintf(what, sizeof(what), "socket %s", c->socket);
-	r = lock_file(&l->files[LOCK_SOCKET], what, reason);
+	r = lock_file(&l->files[LOCK_SOCKET], "socket", c->socket, reason);
 	if (r == 0 && sock_is_live(c->socket)) {
 		r = -EEXIST;
-		buf_printf(reason, "%s: another program serves on it", what);
+		buf_printf(reason, "socket %s: another program serves on it",
+		    c->socket);
 	}
 	return r;
 }
@@ -211,14 +223,12 @@ static int
 take_all(struct lock *l, const struct config *c, bool socket_passed,
     struct buf *reason)
 {
-	char what[PATH_MAX + 16];
 	int r;
 
-	snprintf(what, sizeof(what), "pidfile %s", c->pidfile);
 	/* Its usual place is in there; a failure shows when it is locked. */
 	(void)sock_make_dir(c->state_dir, 0750);
 	/* The pid file first: it knows who the other one is. */
-	r = lock_file(&l->files[LOCK_PIDFILE], what, reason);
+	r = lock_file(&l->files[LOCK_PIDFILE], "pidfile", c->pidfile, reason);
 	if (r == 0)
 		r = lock_dir(l, c, reason);
 	if (r == 0 && !socket_passed)

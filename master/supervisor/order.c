@@ -60,7 +60,8 @@ take_store_failed(struct supervisor *sv, json_t *msg)
 	sv->exit_status = json_is_integer(status)
 			      ? (int)json_integer_value(status)
 			      : EX_IOERR;
-	supervisor_stop(sv, SUPERVISOR_QUICK, text_of(msg, "why"));
+	/* The broker has logged why. */
+	supervisor_stop(sv, SUPERVISOR_QUICK, "no store to keep tasks in");
 }
 
 static void

@@ -58,18 +58,37 @@ drop_line(struct output *o)
 	ev_timer_start(o->loop, &o->tell);
 }
 
-/* Log the first n bytes of the line, and keep the others. */
-static void
-put_line(struct output *o, size_t n)
+/* Find the level of a line; returns how many of its bytes say so. */
+static size_t
+read_level(const char *line, size_t len, enum log_level *level_out)
 {
-	size_t shown = n;
+	static const enum log_level levels[] = {LOG_ERROR, LOG_ERROR, LOG_ERROR,
+	    LOG_ERROR, LOG_WARN, LOG_INFO, LOG_INFO, LOG_DEBUG};
 
-	if (shown > 0 && shown == o->len && o->line[shown - 1] == '\r')
+	*level_out = LOG_INFO;
+	if (len < 3 || line[0] != '<' || line[1] < '0' || line[1] > '7' ||
+	    line[2] != '>')
+		return 0;
+	*level_out = levels[line[1] - '0'];
+	return 3;
+}
+
+/* Log the first n bytes of the line, or all of it, and keep the others. */
+static void
+put_line(struct output *o, size_t n, bool ends)
+{
+	size_t skip = 0, shown = n;
+
+	if (!o->parted)
+		skip = read_level(o->line, n, &o->level);
+	o->parted = !ends;
+	if (shown > skip && ends && o->line[shown - 1] == '\r')
 		shown--;
-	if (shown == 0)
+	if (shown == skip || !log_wants(o->level))
 		; /* an empty line tells nothing */
 	else if (budget_take(&o->budget, mono_now()))
-		log_write_as(o->name, o->pid, LOG_INFO, o->line, shown);
+		log_write_as(
+		    o->name, o->pid, o->level, o->line + skip, shown - skip);
 	else
 		drop_line(o);
 	o->len -= n;
@@ -110,7 +129,8 @@ take_bytes(struct output *o, const char *data, size_t len)
 			o->len += room;
 			data += room;
 			len -= room;
-			put_line(o, cut_before_character(o->line, o->len));
+			put_line(
+			    o, cut_before_character(o->line, o->len), false);
 			continue;
 		}
 		memcpy(o->line + o->len, data, n);
@@ -119,7 +139,7 @@ take_bytes(struct output *o, const char *data, size_t len)
 		len -= n;
 		if (newline == NULL)
 			continue;
-		put_line(o, o->len);
+		put_line(o, o->len, true);
 		data++;
 		len--;
 	}
@@ -213,7 +233,7 @@ output_flush(struct output *o)
 	if (o->fd < 0)
 		return;
 	if (o->len > 0)
-		put_line(o, o->len);
+		put_line(o, o->len, true);
 	tell_dropped(o);
 }
 

@@ -6,6 +6,9 @@
  * on its loop.  Neither waits for the other: a worker that prints faster than
  * the master reads loses output, and over a budget lines are dropped here and
  * counted.
+ *
+ * A line has level info, or the one that it begins with, as for sd-daemon(3):
+ * "<3>" and below error, "<4>" warn, "<7>" debug.
  */
 #ifndef GANGER_SUPERVISOR_OUTPUT_H
 #define GANGER_SUPERVISOR_OUTPUT_H
@@ -15,6 +18,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "ipc/log.h"
 #include "master/supervisor/budget.h"
 
 #define OUTPUT_LINE_MAX   2048        /* longer lines come in parts */
@@ -34,7 +38,9 @@ struct output {
 	struct budget budget;
 	unsigned long n_dropped; /* lines, not told yet */
 	char line[OUTPUT_LINE_MAX];
-	size_t len; /* of the line that has not ended yet */
+	size_t len;           /* of the line that has not ended yet */
+	bool parted;          /* its beginning was logged already */
+	enum log_level level; /* then: of all of it */
 };
 
 /* Not open; output_close may be called. */

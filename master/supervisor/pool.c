@@ -396,13 +396,33 @@ pool_adjust_all(struct supervisor *sv)
 		pool_adjust(p);
 }
 
+/*
+ * True when what the pool was scaled to, by the load or by hand, holds on with
+ * another configuration.
+ */
+static bool
+keeps_size(const struct config_pool *old, const struct config_pool *new)
+{
+	if (old == NULL)
+		return false;
+	return (config_pool_scales(old) && config_pool_scales(new)) ||
+	       (old->processes == new->processes &&
+		   old->min_processes == new->min_processes &&
+		   old->max_processes == new->max_processes);
+}
+
 void
 pool_configure(struct pool *p, const struct config_pool *config)
 {
-	bool goes_on = p->config != NULL && config_pool_scales(p->config) &&
-		       config_pool_scales(config);
+	bool goes_on = keeps_size(p->config, config);
 
+	if (p->config != NULL && !goes_on &&
+	    p->n_wanted != p->config->processes &&
+	    p->n_wanted != config->processes)
+		log_info("pool \"%s\": processes %u -> %u: the configuration",
+		    p->name, p->n_wanted, config->processes);
 	p->config = config;
+	p->heartbeat_timeout_ms = config->heartbeat_timeout_ms;
 	if (!goes_on)
 		p->n_wanted = config->processes;
 	autoscale_configure(p, goes_on);
@@ -470,6 +490,9 @@ pool_tell_state(struct pool *p)
 	supervisor_tell_status(sv);
 	if (sv->broker_ready && p->config != NULL)
 		(void)ctl_send(&sv->ctl, -1, "pool.state", "{s:s,s:s,s:i}",
-		    "pool", p->name, "state", flapping ? "flapping" : "up",
+		    "pool", p->name, "state",
+		    sv->resting ? "drained"
+		    : flapping  ? "flapping"
+				: "up",
 		    "processes", (int)wanted(p));
 }

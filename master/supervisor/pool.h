@@ -26,13 +26,14 @@ struct pool {
 	/* Borrowed from supervisor->config; NULL: it is in there no more, and
 	 * its workers go when the broker lets them. */
 	const struct config_pool *config;
-	struct slot_list slots; /* owned */
-	unsigned n_wanted;      /* processes; 0: it was never in use */
-	unsigned generation;    /* workers of an older one are replaced */
-	bool flapping;          /* none of its workers stays up */
-	bool rolling;           /* some are to be replaced */
-	bool asked;             /* by a client, who wants to know how it goes */
-	char *failure;          /* owned; why the roll is given up, or NULL */
+	int64_t heartbeat_timeout_ms; /* of the last config; 0: none */
+	struct slot_list slots;       /* owned */
+	unsigned n_wanted;            /* processes; 0: it was never in use */
+	unsigned generation;          /* workers of an older one are replaced */
+	bool flapping;                /* none of its workers stays up */
+	bool rolling;                 /* some are to be replaced */
+	bool asked;    /* by a client, who wants to know how it goes */
+	char *failure; /* owned; why the roll is given up, or NULL */
 	struct ev_timer give_up;
 	struct scale scale; /* valid when the config lets it follow load */
 	struct ev_timer rescale;

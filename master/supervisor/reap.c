@@ -103,6 +103,26 @@ reap_run(struct supervisor *sv)
 	}
 }
 
+void
+reap_note_stops(struct supervisor *sv)
+{
+	static const struct mono never;
+	siginfo_t info;
+	struct slot *s;
+
+	for (;;) {
+		info.si_pid = 0;
+		if (waitid(P_ALL, 0, &info, WSTOPPED | WCONTINUED | WNOHANG) <
+			0 ||
+		    info.si_pid == 0)
+			return;
+		s = find_slot(sv, info.si_pid);
+		if (s != NULL)
+			s->stopped_since =
+			    info.si_code == CLD_STOPPED ? mono_now() : never;
+	}
+}
+
 /* The parent of a process, from /proc; 0: not known. */
 static pid_t
 parent_of(const char *pid)

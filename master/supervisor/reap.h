@@ -15,6 +15,9 @@ int reap_adopt_orphans(void);
 /* Reap all children that have ended, and deal with their ends. */
 void reap_run(struct supervisor *sv);
 
+/* Note which children are stopped, and which go on. */
+void reap_note_stops(struct supervisor *sv);
+
 /*
  * Kill every process that is left: orphans, which tasks had started and left.
  * False when there is none.

@@ -91,6 +91,7 @@ take(struct supervisor *sv, unsigned signo)
 	switch (signo) {
 	case SIGCHLD:
 		reap_run(sv);
+		reap_note_stops(sv);
 		supervisor_end_if_over(sv);
 		break;
 	case SIGTERM:

@@ -65,6 +65,7 @@ void
 slot_clear(struct slot *s)
 {
 	s->pid = 0;
+	s->stopped_since.ns = 0;
 	slot_quiet(s);
 	page_unmap(&s->page);
 	if (s->page_fd >= 0)
@@ -113,6 +114,8 @@ slot_abort(struct slot *s, const char *why)
 	log_warn("%s, pid %d, is aborted: %s", name, (int)s->pid, why);
 	s->cut = true;
 	slot_kill(s, SIGABRT);
+	if (s->stopped_since.ns != 0)
+		slot_kill(s, SIGCONT);
 	deadline_set(&s->kill, ABORT_WAIT_MS);
 }
 

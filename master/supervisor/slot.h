@@ -15,6 +15,7 @@
 
 #include <bsd/sys/queue.h>
 
+#include "ipc/clock.h"
 #include "ipc/page.h"
 #include "master/supervisor/config.h"
 #include "master/supervisor/deadline.h"
@@ -37,7 +38,8 @@ struct slot {
 	bool stale;          /* wants a successor, whatever its generation */
 	bool leaving;        /* was told to retire, and is not started again */
 	bool cut;            /* is being ended by no fault of any task of its */
-	struct slot *replaces; /* borrowed; until this one has said hello */
+	struct mono stopped_since; /* by a signal; 0: it goes on */
+	struct slot *replaces;     /* borrowed; until this one has said hello */
 
 	/* Of a canary: what it is started with, and the channel that the
 	 * broker has not got yet; NULL and -1 for others. */
@@ -83,7 +85,8 @@ void slot_kill_group(const struct slot *s, int signo);
 
 /*
  * End a worker by no fault of its tasks: SIGABRT, which has it log where its
- * threads are, and SIGKILL to its group a second later.
+ * threads are, and SIGKILL to its group a second later.  One that is stopped
+ * goes on for that.
  */
 void slot_abort(struct slot *s, const char *why);
 

@@ -18,12 +18,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include <bsd/unistd.h>
-
 #include "ipc/log.h"
 #include "master/supervisor/limits.h"
 #include "master/supervisor/notify.h"
 #include "master/supervisor/output.h"
+#include "master/supervisor/title.h"
 
 static int
 fd_cmp(const void *a, const void *b)
@@ -107,6 +106,15 @@ take_limits(const struct spawn *s)
 	}
 }
 
+/* What the child prints, and what it logs, is logged by the master. */
+static void
+give_output(int fd)
+{
+	(void)output_redirect(fd);
+	if (log_open("-") == 0)
+		log_set_format(LOG_PREFIXED);
+}
+
 static _Noreturn void
 be_child(const struct spawn *s, pid_t master)
 {
@@ -114,10 +122,10 @@ be_child(const struct spawn *s, pid_t master)
 
 	(void)setpgid(0, 0);
 	if (s->out_fd > 0)
-		(void)output_redirect(s->out_fd);
+		give_output(s->out_fd);
 	close_others(keep, sizeof(keep) / sizeof(keep[0]));
 	close_stdin();
-	setproctitle("%s", s->title);
+	title_set(s->title);
 	log_set_name(s->title);
 	notify_clean_env();
 	take_limits(s);

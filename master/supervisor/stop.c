@@ -22,9 +22,13 @@
 
 #define ABORT_WAIT 1000 /* ms from SIGABRT to a quick stop */
 #define QUICK_WAIT 1200 /* ms from a quick stop to SIGKILL for workers */
+#define LAST_WAIT  700  /* ms from there to SIGKILL for the broker */
 #define SWEEP_S    .02  /* s between looks at what is left */
 #define SWEEPS_MAX 50
-#define LAST_WAIT  700 /* ms from there to SIGKILL for the broker */
+#define SLACK_WAIT 2000 /* ms for those looks, and for a busy machine */
+
+/* ms that it takes at most when graceful_timeout is over. */
+#define HARD_WAIT (ABORT_WAIT + QUICK_WAIT + LAST_WAIT + SLACK_WAIT)
 
 static void
 signal_workers(struct supervisor *sv, int signo, bool group)
@@ -96,17 +100,19 @@ on_timer(void *arg)
 {
 	struct supervisor *sv = arg;
 
+	unsigned n = pool_count_processes(sv);
+
 	if (sv->phase == SUPERVISOR_GRACEFUL) {
-		log_warn("over graceful_timeout: %u workers are aborted",
-		    pool_count_processes(sv));
+		log_warn("over graceful_timeout: %u worker%s aborted", n,
+		    n == 1 ? " is" : "s are");
 		sv->phase = SUPERVISOR_ABORTING;
 		enter(sv);
 	} else if (sv->phase == SUPERVISOR_ABORTING) {
 		sv->phase = SUPERVISOR_QUICK;
 		enter(sv);
-	} else if (pool_count_processes(sv) > 0 && !sv->workers_killed) {
+	} else if (n > 0 && !sv->workers_killed) {
 		sv->workers_killed = true;
-		log_warn("%u workers are killed", pool_count_processes(sv));
+		log_warn("%u worker%s killed", n, n == 1 ? " is" : "s are");
 		signal_workers(sv, SIGKILL, true);
 		deadline_set(&sv->stop, LAST_WAIT);
 	} else {
@@ -157,7 +163,8 @@ supervisor_stop(
 	}
 	log_info("%s: %s stop", why, kinds[phase]);
 	if (sv->phase <= SUPERVISOR_SERVING) {
-		notify_stopping(&sv->notify, sv->config->graceful_timeout_ms);
+		notify_stopping(
+		    &sv->notify, sv->config->graceful_timeout_ms + HARD_WAIT);
 		reload_cancel(sv);
 		upgrade_cancel(sv);
 		health_stop(sv);

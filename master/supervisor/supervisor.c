@@ -166,18 +166,17 @@ void
 supervisor_reopen_logs(struct supervisor *sv)
 {
 	int r = log_reopen();
-	struct pool *p;
-	struct slot *s;
 
-	if (r < 0)
+	if (r < 0) {
 		log_error("can't open the log file anew: %s", strerror(-r));
-	else
-		log_info("log opened anew");
-	if (sv->broker_ready)
-		(void)ctl_send(&sv->ctl, -1, "log.reopen", NULL);
-	TAILQ_FOREACH(p, &sv->pools, entry)
-		TAILQ_FOREACH(s, &p->slots, entry)
-			slot_kill(s, SIGUSR1);
+		return;
+	}
+	log_info("log opened anew");
+	/* It could perhaps not open the file itself. */
+	r = ctl_send(&sv->ctl, log_fd(), "log.reopen", NULL);
+	if (r < 0 && r != -EPIPE)
+		log_error(
+		    "the broker goes on in the old log file: %s", strerror(-r));
 }
 
 void
@@ -189,15 +188,22 @@ supervisor_tell_status(struct supervisor *sv)
 
 	if (sv->notify.fd < 0 || sv->phase > SUPERVISOR_SERVING)
 		return;
+	if (restart_is_flapping(&sv->broker.restart)) {
+		notify_status(&sv->notify, "the broker is flapping");
+		return;
+	}
 	TAILQ_FOREACH(p, &sv->pools, entry) {
 		n_pools++;
 		n_flapping += p->flapping;
 		TAILQ_FOREACH(s, &p->slots, entry)
 			n_up += s->pid != 0 && s->answered;
 	}
-	notify_status(&sv->notify, "%s; %u workers of %u pools up, %u flapping",
-	    sv->phase == SUPERVISOR_SERVING ? "serving" : "starting", n_up,
-	    n_pools, n_flapping);
+	notify_status(&sv->notify,
+	    "%s; workers up: %u, pools: %u, of them flapping: %u",
+	    sv->phase < SUPERVISOR_SERVING ? "starting"
+	    : sv->resting                  ? "drained"
+					   : "serving",
+	    n_up, n_pools, n_flapping);
 }
 
 void
@@ -280,6 +286,7 @@ set_up(struct supervisor *sv, const struct supervisor_start *start)
 {
 	int r;
 
+	outage_init(&sv->outage, sv->loop);
 	r = reap_adopt_orphans();
 	if (r < 0)
 		log_warn(
@@ -325,6 +332,7 @@ static void
 tear_down(struct supervisor *sv)
 {
 	dump_done(sv);
+	outage_end(&sv->outage);
 	reload_done(sv);
 	upgrade_done(sv);
 	files_close(&sv->files);
@@ -352,8 +360,9 @@ begin(struct supervisor *sv, const struct supervisor_start *start)
 	log_info("upgrade: gangerd " GANGER_VERSION " has taken over");
 	supervisor_watch_socket(sv);
 	upgrade_go_on(sv, start->handover);
-	/* Who ended while nobody looked. */
+	/* Who ended, or was stopped, while nobody looked. */
 	reap_run(sv);
+	reap_note_stops(sv);
 }
 
 int

@@ -22,6 +22,7 @@
 #include "master/supervisor/files.h"
 #include "master/supervisor/lock.h"
 #include "master/supervisor/notify.h"
+#include "master/supervisor/outage.h"
 #include "master/supervisor/pool.h"
 #include "master/supervisor/reload.h"
 #include "master/supervisor/slot.h"
@@ -113,6 +114,7 @@ struct supervisor {
 	dev_t listen_dev; /* of the socket's file */
 	ino_t listen_ino;
 	struct files files; /* watches it, and the pid file */
+	struct outage outage;
 	struct notify notify;
 
 	int signal_fd; /* owned */
@@ -166,7 +168,7 @@ void supervisor_take_ready(struct supervisor *sv, bool resumed);
 /* Watch the socket's file; its path is sv->config's. */
 void supervisor_watch_socket(struct supervisor *sv);
 
-/* Log to a file that was opened anew, everywhere. */
+/* Open the log file anew, for the broker too. */
 void supervisor_reopen_logs(struct supervisor *sv);
 
 /* Tell the service manager how the pools are. */

@@ -149,7 +149,10 @@ on_checked(void *arg, const struct verdict *v)
 
 	if (v->answer == NULL) {
 		fail(sv, v->retryable,
-		    "the new binary refuses the configuration", v->mistakes);
+		    v->unchecked
+			? "the new binary could not check the configuration"
+			: "the new binary refuses the configuration",
+		    v->mistakes);
 		return;
 	}
 	log_info("upgrade: to version %s", v->version);

@@ -21,6 +21,7 @@ struct verdict {
 	json_t *names;    /* with config: an array of task names for each
 			     pool; the callee's */
 	json_t *mistakes; /* refused: an array of one text or more; borrowed */
+	bool unchecked;   /* refused as the check itself has failed */
 	/* Refused for want of memory, processes or time: by no mistake of the
 	 * configuration's, as far as is known. */
 	bool retryable;

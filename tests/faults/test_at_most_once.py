@@ -8,6 +8,7 @@ import pytest
 
 from ganger import wait_until
 
+INTERNAL = -32603
 ONCE = {"delivery": "at_most_once"}
 
 
@@ -47,6 +48,9 @@ def assert_failed(client, ident, message):
     assert (task["state"], task["run"]) == ("failed", 1)
     assert message in task["error"]["message"]
     assert task["delivery"] == "at_most_once"
+    if task["error"]["code"] == INTERNAL:
+        assert task["error"]["data"] == {"retryable": False}
+        assert "at most once" in task["error"]["message"] or task["crashes"]
     return task
 
 
@@ -72,15 +76,16 @@ def test_kill_of_its_worker_fails_it(daemon, client, once, gate):
     ident = start(client, "progress", gate.args, **once)
     other = start(client, "progress", gate.args, retries=0)
     os.kill(daemon.worker_pids()[0], signal.SIGKILL)
-    assert_failed(client, ident, "cut")
+    assert_failed(client, ident, "its worker died (killed by signal 9")
     gate.open()
     assert client.wait(other)[0]["state"] == "succeeded"
 
 
 def test_crash_of_a_sibling_fails_it(client, once, gate):
     ident = start(client, "progress", gate.args, **once)
-    client.wait(client.submit("crash", {"signal": 6}, retries=0))
-    assert_failed(client, ident, "cut")
+    (guilty,) = client.wait(client.submit("crash", {"signal": 6}, retries=0))
+    message = f"task {guilty['id']} ended its worker (killed by signal 6"
+    assert_failed(client, ident, message)
 
 
 def test_crash_of_its_own_fails_it(client, once):
@@ -90,7 +95,8 @@ def test_crash_of_its_own_fails_it(client, once):
 
 def test_time_limit_fails_it(client, once, gate):
     ident = client.submit("deaf", gate.args, timeout_ms=200, **once)
-    assert_failed(client, ident, "time limit")
+    task = assert_failed(client, ident, "time limit")
+    assert task["error"]["data"] == {"retryable": False}
 
 
 def test_kill_for_a_sibling_fails_it(client, once, gate):
@@ -98,7 +104,28 @@ def test_kill_for_a_sibling_fails_it(client, once, gate):
     ident = start(client, "stuck", gate.args, **once)
     late = client.submit("deaf", gate.args, timeout_ms=200, retries=0)
     assert client.wait(late)[0]["error"]["code"] == -32018
-    assert_failed(client, ident, "cut")
+    message = "its worker was killed for a task over its time limit"
+    assert_failed(client, ident, message)
+
+
+def test_forced_cancel_of_a_sibling_fails_it(client, once, gate):
+    ident = start(client, "stuck", gate.args, **once)
+    other = start(client, "stuck", gate.args)
+    client.rpc("task.cancel", {"ids": [other], "force": True})
+    message = "its worker was killed for a cancelled task that does not end"
+    assert_failed(client, ident, message)
+
+
+def test_quick_stop_fails_it(daemon, client, gate):
+    """It outlives the daemon, so that it is told by the next one."""
+    ident = start(client, "stuck", gate.args, durable=True, **ONCE)
+    daemon.send_signal(signal.SIGQUIT)
+    daemon.wait_exit()
+    gate.open()
+    daemon.start()
+    with daemon.client() as again:
+        message = "a stop or a reload cut it while it ran"
+        assert_failed(again, ident, message)
 
 
 def test_cancel_of_one_that_runs_is_a_cancel(client, once, gate):

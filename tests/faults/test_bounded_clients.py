@@ -241,6 +241,7 @@ def test_tasks_that_wait_are_bounded_by_their_size(daemons):
         assert 8 <= len(taken) <= 11
         assert refused.code == -32010
         assert refused.data["retryable"] is True
+        assert refused.message.endswith("is full (max_bytes, 10485760)")
         assert client.rpc("server.stats")["scheduled"] == len(taken)
 
 

@@ -135,9 +135,13 @@ def test_what_is_held_back_can_be_cancelled_and_expires(daemon, shaky):
     expires = shaky.submit("b", expires_ms=1000)["id"]
     shaky.wait_held(cancelled)
     client.rpc("task.cancel", {"id": cancelled})
+    assert daemon.pool()["held_names"] == ["shaky"]
     first, second = client.wait(cancelled, expires)
     assert (first["state"], second["state"]) == ("cancelled", "expired")
     assert client.rpc("server.stats")["held"] == 0
+    # Nothing is held back, though the next one would be.
+    assert "held_names" not in daemon.pool()
+    assert "held back" in shaky.submit("c")["warning"]
 
 
 def test_stop_is_not_held_up(daemon, shaky):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """One task is at fault, and its siblings in the process are not: 10 to 12."""
 
+import json
 import re
 
 import pytest
@@ -57,6 +58,28 @@ def test_siblings_of_a_task_that_crashes_are_run_again_for_free(
         gate.open()
         for task in client.wait(*siblings):
             assert (task["state"], task["attempt"]) == ("succeeded", 1)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_stack_of_a_crash_is_as_loud_as_its_death(daemons, form):
+    if SANITIZED:
+        pytest.skip("the sanitizer would report it")
+    daemon = daemons.start(
+        'pool "default" { processes = 1 }\n',
+        top=f'debug_handlers = yes log_level = "warn" log_format = "{form}"',
+    )
+    (pid,) = daemon.wait_workers(1)
+    with daemon.client() as client:
+        client.wait(client.submit("crash", {"signal": 11}, retries=0))
+    daemon.stop()
+    if form == "json":
+        lines = [json.loads(line) for line in daemon.log().splitlines()]
+        told = [row["message"] for row in lines if row["pid"] == pid]
+        assert {row["level"] for row in lines} == {"warn"}
+    else:
+        told = re.findall(rf"Z warn  worker .*\[{pid}\]: (.*)", daemon.log())
+    assert told[0].startswith("fatal signal 11")
+    assert any("crash_run" in line for line in told), daemon.log()
 
 
 @pytest.mark.parametrize("how", CRASHES, ids=str)

@@ -62,7 +62,8 @@ def test_link_in_place_of_the_pid_file_is_not_followed(daemons):
     daemon.pidfile.symlink_to(victim)
     daemon.spawn()
     assert daemon.process.wait() == 73
-    assert str(daemon.pidfile) in daemon.log()
+    assert daemon.log().count(str(daemon.pidfile)) == 1
+    assert re.search("pidfile .*: it is a symbolic link", daemon.log())
     assert victim.read_text() == "precious"
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Workers that hang, or will not end in time: 8 and 9; and who pays for it."""
 
+import os
 import pathlib
 import re
 import signal
@@ -12,6 +13,7 @@ from ganger import (
     SANITIZED,
     build_module,
     is_alive,
+    let_pass,
     seconds,
     stop_process,
     wait_until,
@@ -191,7 +193,8 @@ def test_stop_aborts_stragglers_with_the_stack_of_every_thread(
     daemons, handlers, hanging, gate, name
 ):
     daemon = daemons.start(
-        pool(handlers, hanging), top='graceful_timeout = "500ms"'
+        pool(handlers, hanging),
+        top='graceful_timeout = "500ms" log_level = "warn"',
     )
     (worker,) = daemon.wait_workers(1)
     with daemon.client() as client:
@@ -205,13 +208,13 @@ def test_stop_aborts_stragglers_with_the_stack_of_every_thread(
     assert 0.45 <= took < seconds(5)
     assert not is_alive(worker)
     log = daemon.log()
-    assert "over graceful_timeout: 1 workers are aborted" in log
+    assert "over graceful_timeout: 1 worker is aborted" in log
     if name == "deaf":
         assert_threads_told(log, worker, 2, "run_deaf", f"task {ident}")
     elif name == "blind":  # it is named, though it does not answer
         assert_threads_told(log, worker, 2, f"task {ident}")
     else:
-        assert "1 workers are killed" in log
+        assert "1 worker is killed" in log
         assert not stacks_of(log, worker)
 
 
@@ -268,10 +271,110 @@ def test_stop_ends_in_time_though_a_worker_is_stopped(
     assert not is_alive(row["pid"])
 
 
+@pytest.mark.parametrize("busy", [False, True])
+def test_worker_that_is_stopped_while_it_waits_is_replaced(
+    daemons, handlers, gate, busy
+):
+    more = 'processes = 1 threads = 2 heartbeat_timeout = "1s"'
+    daemon = daemons.start(pool(handlers, more=more))
+    (old,) = daemon.wait_workers(1)
+    with daemon.client() as client:
+        ids = [client.submit("gate", gate.args, retries=0)] if busy else []
+        client.wait_running(*ids)
+        start = time.monotonic()
+        stop_process(old)
+        ids.append(client.submit("gate", gate.args, retries=0))
+        daemon.wait_log(f"{old}, is aborted: it has been stopped for \\d+ s")
+        assert time.monotonic() - start >= 0.9
+        daemon.wait_workers(1, other_than=[old])
+        assert time.monotonic() - start < seconds(5)
+        gate.open()
+        for task in client.wait(*ids):
+            assert (task["state"], task["attempt"]) == ("succeeded", 1)
+            assert task["result"]["pid"] != old
+        assert client.rpc("server.stats")["quarantined"] == 0
+    assert not is_alive(old)
+    # It was let go on for its last words.
+    assert_threads_told(daemon.log(), old, 2)
+
+
+def test_worker_that_is_stopped_is_replaced_by_a_restart(daemons, handlers):
+    more = 'processes = 1 heartbeat_timeout = "1s"'
+    daemon = daemons.start(pool(handlers, more=more))
+    (old,) = daemon.wait_workers(1)
+    stop_process(old)
+    daemon.rpc("pool.restart")
+    wait_until(lambda: not is_alive(old), "the one that was stopped is gone")
+    assert daemon.wait_workers(1, other_than=[old])
+
+
+def test_stopped_worker_of_a_pool_that_is_removed_is_ended(daemons, handlers):
+    first = pool(handlers, more="processes = 1")
+    daemon = daemons.start(
+        first + 'pool "b" { processes = 1 heartbeat_timeout = "1s" }\n'
+    )
+    daemon.wait_workers(2)
+    (old,) = daemon.worker_pids("b")
+    stop_process(old)
+    daemon.configure(first)
+    daemon.send_signal(signal.SIGHUP)
+    daemon.wait_log('pool "b" is gone')
+    assert not is_alive(old)
+    daemon.wait_log(f"{old}, is aborted: it has been stopped")
+
+
+def test_stopped_worker_is_ended_after_an_upgrade_too(daemons, handlers):
+    more = 'processes = 1 heartbeat_timeout = "3s"'
+    daemon = daemons.start(pool(handlers, more=more))
+    (old,) = daemon.wait_workers(1)
+    start = time.monotonic()
+    stop_process(old)
+    daemon.rpc("server.upgrade")
+    wait_until(lambda: not is_alive(old), "the one that was stopped is gone")
+    assert time.monotonic() - start >= 2.9
+    daemon.wait_log(f"{old}, is aborted: it has been stopped for \\d+ s")
+
+
+def test_worker_that_is_continued_in_time_is_kept(daemons, handlers):
+    more = 'processes = 1 heartbeat_timeout = "1s"'
+    other = 'pool "never" { processes = 1 heartbeat_timeout = 0 }\n'
+    daemon = daemons.start(pool(handlers, more=more) + other)
+    daemon.wait_workers(2)
+    (short,) = daemon.worker_pids("default")
+    (never,) = daemon.worker_pids("never")
+    stop_process(never)
+    stop_process(short)
+    os.kill(short, signal.SIGCONT)
+    let_pass(2)
+    os.kill(never, signal.SIGCONT)
+    assert daemon.worker_pids() == sorted([short, never])
+    assert daemon.rpc("task.call", {"name": "echo"})["run"] == 1
+    assert "is aborted" not in daemon.log()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_workers_stopped_together_with_the_master_are_kept(
+    daemons, handlers, before
+):
+    """As by a shell's ^Z, or a suspended container."""
+    more = 'processes = 2 heartbeat_timeout = "2s"'
+    daemon = daemons.start(pool(handlers, more=more))
+    pids = daemon.wait_workers(2)
+    order = [*pids, daemon.pid] if before else [daemon.pid, *pids]
+    for pid in order:
+        stop_process(pid)
+    let_pass(3.2)
+    for pid in reversed(order):
+        os.kill(pid, signal.SIGCONT)
+    let_pass(1.2)
+    assert daemon.worker_pids() == pids
+    assert "is aborted" not in daemon.log()
+
+
 def test_worker_that_is_stopped_in_its_turn_is_replaced(
     daemons, handlers, hanging, gate
 ):
-    """SIGSTOP while it waits is no hang; SIGKILL ends one that hung before."""
+    """SIGKILL ends one that hung before."""
     more = 'processes = 1 threads = 2 heartbeat_timeout = "400ms"'
     daemon = daemons.start(pool(handlers, hanging, more=more))
     (old,) = daemon.wait_workers(1)

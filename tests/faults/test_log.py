@@ -281,6 +281,60 @@ def test_log_file_is_opened_anew_after_an_upgrade_too(daemons, handlers):
             daemon.wait_workers(1, other_than=[pid])
 
 
+def kill_busy_worker(daemon):
+    """Which the broker has something to say of."""
+    with daemon.client() as client:
+        client.wait_running(client.submit("sleep", 60, retries=0))
+        (row,) = [row for row in client.rpc("worker.list") if row["running"]]
+        os.kill(row["pid"], signal.SIGKILL)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_log_whose_folder_is_roots_is_opened_anew_for_all(daemons):
+    """The master opens it; broker and workers of another user could not."""
+    daemon = daemons.make(
+        'pool "default" { processes = 1 }', top='user = "nobody"'
+    )
+    daemon.dir.chmod(0o755)
+    done = subprocess.run([*daemon.program, "-V"], user="nobody")
+    if done.returncode != 0:
+        pytest.skip("the build is hidden from others")
+    (daemon.dir / "private").mkdir(mode=0o700)
+    path = daemon.dir / "private" / "log.txt"
+    daemon.args += ["-p", f"log_file={path}", "-v"]
+    daemon.start()
+    old = rotate(path)
+    size = old.stat().st_size
+    daemon.send_signal(signal.SIGUSR1)
+    says(path, "master.* log opened anew")
+    (pid,) = daemon.wait_workers(1)
+    daemon.rpc("pool.restart")
+    kill_busy_worker(daemon)
+    says(
+        path,
+        rf"debug worker default/1\[{pid}\]: the pill",
+        "warn  broker.* it was running task",
+    )
+    daemon.quit()
+    assert old.stat().st_size == size
+    assert "can't" not in path.read_text()
+
+
+def test_log_that_can_not_be_opened_anew_goes_on_in_the_old_file(daemons):
+    daemon = daemons.make()
+    folder = daemon.dir / "logs"
+    folder.mkdir()
+    path = folder / "log.txt"
+    daemon.args += ["-p", f"log_file={path}"]
+    daemon.start()
+    moved = folder.rename(daemon.dir / "moved") / "log.txt"
+    daemon.send_signal(signal.SIGUSR1)
+    says(moved, "error master.*can't open the log file anew: No such file")
+    kill_busy_worker(daemon)
+    says(moved, "warn  broker.* it was running task")
+    daemon.quit()
+
+
 def test_new_level_and_format_hold_for_master_broker_and_workers(
     daemons, handlers, gates
 ):

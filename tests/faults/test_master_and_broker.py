@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -104,6 +105,20 @@ def test_workers_of_a_dead_broker_are_replaced(daemons, handlers, gate):
         gate.open()
         (task,) = client.wait(ident)
     assert (task["run"], task["attempt"], task["recoveries"]) == (2, 1, 1)
+
+
+def test_ends_of_workers_that_lose_their_broker_are_no_faults(daemons):
+    """Whoever of them is reaped first."""
+    count = scaled(32, 8)
+    config = f'pool "default" {{ processes = {count} threads = 1 }}\n'
+    daemon = daemons.start(config)
+    pids = daemon.wait_workers(count)
+    for turn in range(1, 4):
+        os.kill(daemon.broker_pid(), signal.SIGKILL)
+        daemon.wait_log("has ended with its broker", count * turn)
+        daemon.client().close()
+        pids = daemon.wait_workers(count, other_than=pids)
+    assert not re.search(r" warn .*worker", daemon.log())
 
 
 def test_stop_after_the_broker_was_killed(daemons):

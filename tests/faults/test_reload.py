@@ -317,12 +317,32 @@ def test_a_broker_that_dies_during_a_reload_does_not_break_it(daemons):
     daemon.wait_workers(3)
 
 
-def test_a_reload_goes_back_to_the_size_of_the_file(daemons):
+@pytest.mark.parametrize("by", ["a signal", "a client"])
+def test_a_reload_keeps_a_size_that_the_file_does_not_change(daemons, by):
     daemon = daemons.start(pool())
-    daemon.send_signal(signal.SIGTTIN)
+    old = daemon.wait_workers(2)
+    if by == "a signal":
+        daemon.send_signal(signal.SIGTTIN)
+    else:
+        daemon.rpc("pool.scale", {"pool": "default", "processes": 3})
     daemon.wait_workers(3)
-    hup(daemon)
-    daemon.wait_workers(2)
+    assert daemon.rpc("server.reload")["changed"] == []
+    daemon.wait_workers(3, other_than=old)
+    assert daemon.pool()["target"] == 3
+    daemon.configure(pool(threads=3))  # something else of the pool
+    assert "threads" in daemon.rpc("server.reload")["changed"][0]
+    daemon.wait_workers(3)
+
+
+def test_a_reload_that_changes_the_size_overrides_what_was_scaled(daemons):
+    daemon = daemons.start(pool())
+    daemon.rpc("pool.scale", {"pool": "default", "processes": 5})
+    daemon.wait_workers(5)
+    daemon.configure(pool(processes=3))
+    (change,) = daemon.rpc("server.reload")["changed"]
+    assert "processes 2 → 3" in change
+    daemon.wait_workers(3)
+    daemon.wait_log('pool "default": processes 5 -> 3: the configuration')
 
 
 def test_drained_workers_come_back_with_a_reload(daemons):

@@ -12,6 +12,7 @@ import pytest
 
 from ganger import (
     is_alive,
+    let_pass,
     scaled,
     seconds,
     stop_process,
@@ -25,12 +26,6 @@ TERM, INT, QUIT = signal.SIGTERM, signal.SIGINT, signal.SIGQUIT
 
 def pool(handlers, more="processes = 2 threads = 2"):
     return f'pool "default" {{ {more} modules = {{"{handlers}"}} }}\n'
-
-
-def let_pass(s):
-    """For what is the passing of time itself."""
-    due = time.monotonic() + s
-    wait_until(lambda: time.monotonic() >= due, f"{s} s pass")
 
 
 # The master is late

@@ -4,15 +4,17 @@
 import contextlib
 import errno
 import os
+import random
 import re
 import select
+import shutil
 import signal
 import sqlite3
 import subprocess
 
 import pytest
 
-from ganger import GANGERD, Client, wait_until
+from ganger import GANGERD, ROOT, Client, wait_until
 from load import Load
 from store import Disk, Faults, database, digest
 from trial import Trial, kill_all, ledger_pool
@@ -46,8 +48,8 @@ def gated(daemon, name, **more):
     return {"name": "ledger", "args": args, "durable": True, **more}
 
 
-def open_gate(daemon, name):
-    (daemon.dir / f"gate-{name}").write_text("ok")
+def open_gate(daemon, name, word="ok"):
+    (daemon.dir / f"gate-{name}").write_text(word)
 
 
 def big(args="x" * 4000, **more):
@@ -177,6 +179,77 @@ def test_broker_that_dies_on_a_full_disk_comes_back_with_everything(
         assert (task["state"], task["attempt"]) == ("succeeded", 1)
 
 
+def fill_log_and_disk(client, disk):
+    """Ids of tasks; the log has what the database would have to grow by."""
+    idents = [
+        client.rpc("task.submit", big("x" * 20000))["id"] for _ in range(50)
+    ]
+    disk.fill()
+    return idents + submit_until_refused(client)[0]
+
+
+def reserve_of(path):
+    """Bytes that are kept for a start in need."""
+    reserve = path / "state" / "tasks.db-reserve"
+    return reserve.stat().st_blocks * 512 if reserve.exists() else 0
+
+
+def test_full_disk_takes_no_more_than_the_store_at_the_death_of_a_broker(
+    daemons, disk, ledger_module
+):
+    """All that needs no room goes on, and nothing that was answered is lost."""
+    daemon = start_on(daemons, disk.path, ledger_module)
+    assert reserve_of(disk.path) >= 1 << 20
+    with daemon.client() as client:
+        running = client.rpc("task.submit", gated(daemon, "a"))["id"]
+        client.wait_running(running)
+        idents = fill_log_and_disk(client, disk)
+    for n in range(3):
+        os.kill(daemon.broker_pid(), signal.SIGKILL)
+        with daemon.client() as client:
+            if n == 0:
+                wait_until(
+                    lambda: store_state(daemon)["state"] == "failing",
+                    "it is told",
+                )
+                assert "full" in store_state(daemon)["why"]
+                assert_refused(refusal(client)["error"])
+            # What is left, somebody else takes.
+            disk.fill()
+            assert client.call("echo", 1)["result"] == 1
+            assert client.task(running)["state"] in ("ready", "running")
+            for ident in idents:
+                assert client.task(ident)["state"] == "scheduled"
+    disk.make_room()
+    open_gate(daemon, "a")
+    with daemon.client() as client:
+        (task,) = client.wait(running)
+        assert (task["state"], task["attempt"]) == ("succeeded", 1)
+        submit_until_taken(daemon, **big())
+    assert store_state(daemon)["state"] == "ok"
+    wait_until(lambda: reserve_of(disk.path) >= 1 << 20, "it is there again")
+
+
+def test_what_has_ended_on_a_full_disk_is_kept_at_a_stop(
+    daemons, disk, ledger_module
+):
+    daemon = start_on(daemons, disk.path, ledger_module)
+    with daemon.client() as client:
+        running = client.rpc("task.submit", gated(daemon, "a"))["id"]
+        client.wait_running(running)
+        idents = fill_log_and_disk(client, disk)
+    open_gate(daemon, "a")
+    daemon.stop()
+    daemon.start()
+    with daemon.client() as client:
+        assert client.task(running)["state"] == "succeeded"
+        assert client.task(running)["run"] == 1
+        for ident in idents:
+            assert client.task(ident)["state"] == "scheduled"
+    disk.make_room()
+    submit_until_taken(daemon, **big())
+
+
 def test_refusals_begin_while_there_still_is_room(daemons, disk, ledger_module):
     daemon = start_on(daemons, disk.path, ledger_module, 'min_free = "4M"')
     with daemon.client() as client:
@@ -187,6 +260,8 @@ def test_refusals_begin_while_there_still_is_room(daemons, disk, ledger_module):
         # It looks now and then how much is left.
         answer = wait_until(lambda: refusal(client), "a submit is refused")
         assert_refused(answer["error"])
+        assert store_state(daemon)["state"] == "full"
+        assert "min_free" in store_state(daemon)["why"]
         stat = os.statvfs(disk.path)
         assert stat.f_bavail * stat.f_frsize > 1 << 20
         # Nothing fails: ends are kept, and volatile tasks run.
@@ -195,6 +270,9 @@ def test_refusals_begin_while_there_still_is_room(daemons, disk, ledger_module):
         assert client.call("echo", 1)["result"] == 1
         disk.remount("size=40m")
         submit_until_taken(daemon, **big())
+        daemon.wait_log("the store has room again")
+    assert store_state(daemon)["state"] == "ok"
+    assert daemon.log().count("nearly full") == 1
 
 
 def test_store_may_become_so_big(daemons, folder, ledger_module):
@@ -202,12 +280,16 @@ def test_store_may_become_so_big(daemons, folder, ledger_module):
     with daemon.client() as client:
         idents, error = submit_until_refused(client)
         assert_refused(error, FULL)
+        assert store_state(daemon)["state"] == "full"
+        assert "max_store" in store_state(daemon)["why"]
+        assert daemon.log().count("the store is full") == 1
         assert 1 << 20 < client.rpc("server.stats")["store_bytes"] < 4 << 20
         assert client.call("echo", 1)["result"] == 1
         # What ends and is deleted makes room.
         client.rpc("task.cancel", {"ids": idents})
         client.rpc("task.delete", {"ids": idents})
     submit_until_taken(daemon, **big())
+    assert store_state(daemon)["state"] == "ok"
 
 
 def test_whoever_wants_it_waits_for_room(daemons, folder, ledger_module):
@@ -277,6 +359,44 @@ def test_store_that_can_not_be_written_recovers_by_itself(
     assert n < 200, "it says so over and over"
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_end_that_is_not_kept_is_told_nowhere(
+    daemons, folder, faults, ledger_module, fails
+):
+    daemon = start_on(daemons, folder, ledger_module, env=faults.env)
+    with daemon.client() as client:
+        ident = client.rpc("task.submit", gated(daemon, "a", retries=0))["id"]
+        client.wait_running(ident)
+        faults.fail(errno.EIO)
+        assert_refused(refusal(client)["error"])
+        open_gate(daemon, "a", "fail" if fails else "ok")
+
+        def has_ended():
+            stats = client.rpc("server.stats")
+            return stats["failed" if fails else "succeeded"] == 1
+
+        wait_until(has_ended, "it has ended")
+        now = client.task(ident)
+        assert now["state"] == "running"
+        assert now["attempt"] == now["run"] == 1
+        assert not {"result", "error", "finished_at"} & now.keys()
+        for state, seen in ("running", [now]), ("succeeded", []):
+            answer = client.rpc("task.list", {"state": state})
+            assert answer["tasks"] == seen
+        assert client.rpc(
+            "task.wait", {"ids": [ident], "timeout_ms": 0}
+        ) == {"done": [], "pending": [ident]}
+        for method in "task.delete", "task.retry", "task.cancel":
+            answer = client.answer(client.request(method, {"ids": [ident]}))
+            assert "not kept" in answer["error"]["message"]
+            assert answer["error"]["data"]["retryable"] is True
+        faults.end()
+        (task,) = client.wait(ident)
+        assert task["state"] == ("failed" if fails else "succeeded")
+        assert task["attempt"] == 1
+        assert client.task(ident) == task
+
+
 def test_read_only_state_is_said_at_the_start(daemons, disk, ledger_module):
     daemon = start_on(daemons, disk.path, ledger_module)
     daemon.rpc("task.submit", big())
@@ -291,6 +411,20 @@ def test_read_only_state_is_said_at_the_start(daemons, disk, ledger_module):
     assert digest(disk.path / "state" / "tasks.db") == before
     daemon.start()
     assert daemon.rpc("queue.list")[0]["scheduled"] == 1
+
+
+def test_what_fails_is_told_in_its_own_words(daemons, ledger_module):
+    """The database is at fault here, and no system call."""
+    daemon = daemons.start(ledger_pool(ledger_module))
+    daemon.rpc("task.submit", big("x" * 100_000))
+    with contextlib.closing(sqlite3.connect(database(daemon))) as db:
+        db.execute("ALTER TABLE payload RENAME TO elsewhere")
+        with daemon.client() as client:
+            request = client.request("task.submit", big("x" * 100_000))
+            assert_refused(client.answer(request)["error"])
+        assert store_state(daemon)["why"] == "no such table: payload"
+        db.execute("ALTER TABLE elsewhere RENAME TO payload")
+    submit_until_taken(daemon, **big("x" * 100_000))
 
 
 # Files that go away
@@ -444,6 +578,100 @@ def test_damaged_pages_are_never_taken_for_an_empty_store(
         return there + len(damaged) == 200 and len(damaged) < 100
 
     wait_until(is_accounted_for, "each task is there, or is named")
+
+
+def damage_a_page_of_rows(path, mark):
+    """Random bytes in the place of a page that has rows of tasks."""
+    content = bytearray(path.read_bytes())
+    leaves = [
+        at
+        for at in range(4096, len(content), 4096)
+        if content[at] == 13 and mark in content[at : at + 4096]
+    ]
+    assert len(leaves) > 10
+    at = leaves[len(leaves) // 2]
+    content[at : at + 4096] = random.Random(1).randbytes(4096)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("state", ["ready", "scheduled"])
+def test_damaged_page_is_told_once_and_nothing_is_promised(daemons, state):
+    daemon = daemons.start('pool "default" { processes = 1 threads = 4 }')
+    task = {"name": "echo", "args": "z" * 300}
+    with daemon.client() as client:
+        client.rpc("queue.pause", {"queue": "default"})
+        if state == "scheduled":
+            task["delay_ms"] = 1500
+        client.rpc("task.submit_many", {"tasks": [task] * 300})
+    daemon.stop()
+    path = database(daemon)
+    whole = path.read_bytes()
+    damage_a_page_of_rows(path, b"z" * 300)
+    since = daemon.log_end()
+    daemon.start()
+    daemon.rpc("queue.resume", {"queue": "default"})
+    wait_until(
+        lambda: store_state(daemon)["state"] == "failing", "it is found"
+    )
+    why = store_state(daemon)["why"]
+    assert "damaged" in why and "ganger-store(5)" in why
+    with daemon.client() as client:
+        answer = client.answer(client.request("task.submit", big()))
+        assert_refused(answer["error"])
+        assert "damaged" in answer["error"]["message"]
+        # What is kept in memory alone is not held up by it.
+        assert client.call("echo", 1)["result"] == 1
+        # It is tried again meanwhile.
+        client.call("sleep", {"ms": 1000})
+    text = daemon.log()[since:]
+    assert f"{path}: the database is damaged" in text
+    assert text.count("can't be brought") == 1
+    assert os.strerror(errno.EUCLEAN) not in text
+    daemon.stop()
+    path.write_bytes(whole)
+    run_all(daemon, 300)
+
+
+def run_all(daemon, n):
+    daemon.start()
+    daemon.rpc("queue.resume", {"queue": "default"})
+    wait_until(
+        lambda: daemon.rpc("server.stats")["succeeded"] == n, "all are run"
+    )
+
+
+def recipe():
+    """How a database is mended, as its page says."""
+    page = (ROOT / "etc" / "man" / "ganger-store.5").read_text()
+    (text,) = re.findall(r"(?ms)^\(echo .*?(?=^\.Ed)", page)
+    return text
+
+
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="no sqlite3")
+def test_damaged_database_is_mended_as_its_page_says(daemons):
+    daemon = daemons.start('pool "default" { processes = 1 threads = 4 }')
+    daemon.rpc("queue.pause", {"queue": "default"})
+    task = {"name": "echo", "args": "z" * 300}
+    daemon.rpc("task.submit_many", {"tasks": [task] * 300})
+    daemon.stop()
+    path = database(daemon)
+    damage_a_page_of_rows(path, b"z" * 300)
+    done = subprocess.run(
+        recipe(),
+        shell=True,
+        cwd=path.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "ok\n", done.stderr
+    path.with_name("mended.db").replace(path)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        (n,) = db.execute("SELECT count(*) FROM task").fetchone()
+    assert 250 < n < 300
+    run_all(daemon, n)
+    assert store_state(daemon)["state"] == "ok"
+    daemon.rpc("task.submit", big())
 
 
 def test_database_of_somebody_else_is_refused(daemons, ledger_module):

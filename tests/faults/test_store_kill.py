@@ -241,6 +241,7 @@ def test_a_task_that_ran_is_run_again_and_its_recoveries_are_counted(
     kill(quiet)
     wait_state(quiet, ident, "running", recoveries=1, run=2)
     assert ask(quiet, "server.stats")["recovered"] == 1
+    quiet.wait_log("1 task was running when the broker died: run again")
     wait_until(lambda: n_begun(quiet, "a") == 2, "it runs again")
     kill(quiet)
     wait_until(lambda: n_begun(quiet, "a") == 3, "it runs once more")

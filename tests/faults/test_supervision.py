@@ -263,6 +263,7 @@ def test_drained_workers_stay_away_over_an_upgrade(daemons, binary):
             lambda: daemon.rpc("server.stats")["ready"] == 1, "it is queued"
         )
         wait_until(lambda: not daemon.rpc("worker.list"), "no worker is left")
+        assert daemon.pool()["state"] == "drained"
         daemon.send_signal(signal.SIGHUP)
         assert client.result(call)["result"] == 5
     daemon.wait_workers(2)

@@ -157,7 +157,11 @@ def test_a_binary_that_fails_its_check_changes_nothing(daemons, binary):
 def test_a_binary_that_is_gone_changes_nothing(daemons, binary):
     daemon = daemons.start(POOL, program=[binary])
     binary.unlink()
-    upgrade(daemon, REFUSED)
+    with daemon.client() as client:
+        error = client.error("server.upgrade")
+    assert "could not check" in error.message
+    why = f"{binary} can't be executed: No such file or directory"
+    assert error.data["mistakes"] == [why]
     assert daemon.rpc("server.ping") == "pong"
 
 
@@ -176,6 +180,16 @@ def test_a_configuration_that_changed_comes_along(daemons, binary):
     upgrade(daemon)
     daemon.wait_workers(3)
     assert daemon.pool()["threads"] == 1
+
+
+def test_a_size_that_was_scaled_is_kept(daemons, binary):
+    daemon = daemons.start(program=[binary])
+    old = daemon.wait_workers(2)
+    daemon.rpc("pool.scale", {"pool": "default", "by": 2})
+    daemon.wait_workers(4)
+    upgrade(daemon)
+    daemon.wait_workers(4, other_than=old)
+    assert daemon.pool()["target"] == 4
 
 
 def test_a_stop_after_an_upgrade_is_clean(daemons, binary):

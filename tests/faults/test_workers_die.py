@@ -340,6 +340,10 @@ def test_pool_whose_workers_die_at_start_is_flapping(daemons, folder, death):
         assert client.call("echo", 1)["result"] == 1
         assert state_of(daemon, "good") == "up"
     daemon.wait_log("(?i)flapping")
+    if death == "_exit(0)":
+        daemon.wait_log(
+            r" warn .* bad/1, pid \d+, has ended before it was ready"
+        )
 
 
 def test_who_waits_for_a_flapping_pool_is_told_why(daemons, folder):
@@ -347,7 +351,7 @@ def test_who_waits_for_a_flapping_pool_is_told_why(daemons, folder):
     flapping.begin()
     daemon = daemons.start(two_pools(flapping.module))
     wait_until(lambda: state_of(daemon, "bad") == "flapping", "it flaps")
-    why = "pool bad is flapping: its workers die at their start"
+    why = "pool bad is flapping: its workers die soon after their start"
     task = {"name": "echo", "queue": "bad"}
     with daemon.client() as client:
         answer = client.rpc("task.submit", task)

@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from ganger import GANGERD
+from ganger import GANGERD, SANITIZED
 
 pytestmark = pytest.mark.skipif(
     os.getuid() != 0, reason="only root can be somebody else"
@@ -169,3 +169,15 @@ def test_broker_that_may_not_run_the_new_binary_stays_as_it_is(
         assert_users(daemon, "nobody", "nobody")
         assert "uid=" in client.call("id")["result"]
     assert daemon.broker_pid() == broker
+
+
+def test_worker_without_room_for_its_threads_says_so(daemons):
+    if SANITIZED:
+        pytest.skip("the sanitizer may want a thread of its own")
+    daemon = start(
+        daemons,
+        'pool "default" { processes = 1 threads = 3 rlimit_nproc = 1 }',
+        'user = "nobody"',
+    )
+    daemon.wait_log("worker cannot start: no room for its threads: .*nproc")
+    daemon.stop()

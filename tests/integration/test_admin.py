@@ -261,6 +261,36 @@ def test_restart_lets_tasks_end(daemon, gate):
         daemon.wait_workers(2, other_than=old)
 
 
+# Drained
+
+
+def test_nobody_is_left_in_the_dark_while_the_workers_are_drained(daemon):
+    daemon.send_signal(signal.SIGWINCH)
+    wait_until(lambda: not daemon.rpc("worker.list"), "no worker is left")
+    assert daemon.pool()["state"] == "drained"
+    status = ganger(daemon, "status").stdout
+    assert "! pool default is drained (SIGWINCH): a reload brings" in status
+    assert "default is drained" in ganger(daemon, "submit", "echo").stderr
+    with daemon.client() as client:
+        answer = client.rpc("task.submit", {"name": "echo"})
+        assert answer["warning"].startswith("pool default is drained: ")
+        error = client.error("task.call", {"name": "echo", "wait_ms": 10})
+        assert "pool default is drained" in error.message
+        error = client.error("pool.restart")
+        assert (error.code, error.data["retryable"]) == (-32021, False)
+        assert "workers are drained (SIGWINCH)" in error.message
+    done = ganger(daemon, "scale", "default", "3")
+    assert (done.returncode, done.stdout) == (0, "default: 3 processes\n")
+    assert "workers are drained (SIGWINCH)" in done.stderr
+    daemon.kill_broker()
+    wait_until(lambda: daemon.pool()["state"] == "drained", "it is told again")
+    daemon.rpc("server.reload")
+    daemon.wait_workers(3)
+    assert daemon.pool()["state"] == "up"
+    assert "!" not in ganger(daemon, "status").stdout
+    assert "warning" not in daemon.rpc("task.submit", {"name": "echo"})
+
+
 # Dump
 
 

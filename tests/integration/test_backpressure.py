@@ -76,7 +76,7 @@ def test_submit_past_max_store_is_refused(daemons):
         assert error["code"] == FULL
         assert error["data"]["retryable"] is True
         assert error["data"]["retry_after_ms"] > 0
-        assert "max_store" in error["message"]
+        assert error["message"].endswith("(max_store, 1048576)")
         bytes = client.rpc("server.stats")["store_bytes"]
         assert 1 << 20 <= bytes < 8 << 20
         # Volatile ones need no disk, and what is there can still end.
@@ -110,7 +110,7 @@ def test_submit_to_a_disk_that_is_nearly_full_is_refused(daemons, disk):
         # Not what is volatile, and not the end of what is there.
         assert client.call("echo", 1, durable=False)["result"] == 1
         assert client.rpc("queue.purge", {"queue": "default"})["count"] >= 2
-        assert client.rpc("server.info")["store_state"]["state"] == "ok"
+        assert client.rpc("server.info")["store_state"]["state"] == "full"
         filler.unlink()
         wait_until(lambda: not refused(), "there is room again")
 
@@ -127,10 +127,32 @@ def test_held_submit_is_answered_when_there_is_room(daemons, durable):
         assert is_silent(client)
         assert other.rpc("server.ping") == "pong"
         assert waiting(daemon) == 2
+        assert other.rpc("server.stats")["submits_held"] == 1
         other.rpc("task.cancel", {"id": ids[0]})
         assert client.result(held)["state"] == "scheduled"
         assert client.result(ping) == "pong"
         assert waiting(daemon) == 2
+        assert other.rpc("server.stats")["submits_held"] == 0
+
+
+def test_held_requests_are_counted_as_long_as_they_are_held(daemons):
+    """One behind the other, too; and neither is once their client is gone."""
+    daemon = daemons.start(POOL, top=HOLD + TWO)
+
+    def held():
+        return other.rpc("server.stats")["submits_held"]
+
+    with daemon.client() as other:
+        fill(other)
+        client = daemon.client()
+        batch = [
+            {"jsonrpc": "2.0", "id": i, "method": "task.submit", "params": p}
+            for i, p in enumerate([{"name": "echo"}] * 3)
+        ]
+        client.send(batch)
+        wait_until(lambda: held() == 3, "three are held")
+        client.close()
+        wait_until(lambda: held() == 0, "none is")
 
 
 def test_order_of_a_held_client_is_kept(daemons, durable):

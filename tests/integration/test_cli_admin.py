@@ -130,6 +130,12 @@ def test_scale_asks_for_a_number_or_a_difference(ganger, args, params):
         assert done.stdout == "mail: 5 processes\n"
 
 
+def test_scale_to_one_is_told_in_the_singular(ganger):
+    answer = {"pool": "mail", "processes": 1}
+    done = ganger({"pool.scale": answer}, "scale", "mail", "1")
+    assert done.stdout == "mail: 1 process\n"
+
+
 @pytest.mark.parametrize(
     "args",
     [
@@ -233,7 +239,7 @@ def test_status_tells_alive_of_wanted_and_is_calm_about_what_leaves(ganger):
 
 @pytest.mark.parametrize("command", ["submit", "call"])
 def test_warning_of_a_submit_is_printed_on_stderr(ganger, command):
-    warning = "pool mail is flapping: its workers die at their start"
+    warning = "pool mail is flapping: its workers die soon after their start"
     task = {"id": 7, "state": "succeeded", "result": 42}
     done = ganger(
         {
@@ -248,7 +254,7 @@ def test_warning_of_a_submit_is_printed_on_stderr(ganger, command):
     )
     assert (done.returncode, done.stderr) == (
         OK,
-        f"ganger: {command}: {warning}\n",
+        f"ganger: {command}: task 7 was accepted, and waits: {warning}\n",
     )
     assert done.stdout == ("7\n" if command == "submit" else "42\n")
 

@@ -188,6 +188,14 @@ def test_tasks_that_were_skipped_are_told(ganger, command):
     assert "task 8 is succeeded: not " in done.stderr
 
 
+def test_why_a_task_was_skipped_is_told(ganger):
+    skipped = {"id": 8, "state": "failed", "reason": "task 9 has its place"}
+    answer = {"count": 0, "skipped": [skipped]}
+    done = ganger({"task.retry": answer}, "retry", "--failed")
+    assert done.returncode == DATA
+    assert "not made ready again: task 9 has its place\n" in done.stderr
+
+
 def test_retry_of_what_has_failed(ganger):
     answers = {"task.retry": {"count": 0, "skipped": []}}
     done = ganger(answers, "retry", "--failed", "-q", "mail")
@@ -290,6 +298,38 @@ def test_queues_show_that_one_is_paused(ganger):
     assert words == [["QUEUE", "STATE"], ["mail", "paused"], ["web", "up"]]
 
 
+@pytest.mark.parametrize(
+    "what, words",
+    [
+        ("key", "an earlier task of its key"),
+        ("pause", "its queue, which is paused"),
+        ("breaker", "its name, whose tasks kill their workers"),
+        ("worker", "a pool that can run it: none is configured"),
+    ],
+)
+def test_what_a_task_waits_for_is_told(ganger, what, words):
+    task = {"id": 7, "state": "ready", "name": "t", "waiting_for": what}
+    out = ganger({"task.get": task}, "show", "7").stdout
+    assert f"waits for  {words}\n" in out
+    answer = {"tasks": [task], "cursor": None}
+    out = ganger({"task.list": answer}, "tasks").stdout
+    assert f"waits for {words}\n" in out
+
+
+def test_status_is_loud_about_tasks_that_nobody_can_run(ganger):
+    rows = [
+        {"name": "a", "pools": ["web"], "ready": 5, "stranded": 3},
+        {"name": "b", "pools": ["web"], "ready": 5, "stranded": 0},
+        {"name": "c", "pools": [], "ready": 4, "stranded": 4},
+    ]
+    answers = {"server.info": {}, "server.stats": {}, "pool.list": []}
+    out = ganger({**answers, "queue.list": rows}, "status").stdout
+    assert [line for line in out.splitlines() if line.startswith("!")] == [
+        "! queue a has 3 tasks waiting that no pool can run",
+        "! queue c has 4 tasks waiting, and no pool takes from it",
+    ]
+
+
 def test_show_tells_how_a_task_has_fared(ganger):
     task = {
         **{"id": 7, "state": "ready", "name": "t", "queue": "mail"},
@@ -352,6 +392,14 @@ def test_status_is_loud_about_names_that_are_held_back(ganger):
     assert "! tasks of bad in pool web are held back" in done.stdout
     assert "! tasks of worse in pool web are held back" in done.stdout
     assert "3 held" in done.stdout
+
+
+@pytest.mark.parametrize("count, are", [(1, " is"), (5, "s are")])
+def test_status_tells_of_submits_that_wait_for_room(ganger, count, are):
+    store = {"state": "ok"}
+    text = status_of(ganger, store, submits_held=count)
+    assert f"! {count} submit{are} held until there is room\n" in text
+    assert "!" not in status_of(ganger, store, submits_held=0)
 
 
 def test_status_shows_the_store(ganger):

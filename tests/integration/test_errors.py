@@ -47,6 +47,14 @@ def test_long_message_is_cut_there_and_whole_in_the_error(client):
         assert error["message_bytes"] == len(whole)
 
 
+def test_error_by_the_daemon_has_the_same_data_there(client):
+    more = {"timeout_ms": 50, "retries": 1, "backoff_ms": 1}
+    (task,) = client.wait(client.submit("sleep", {"seconds": 3600}, **more))
+    assert task["error"]["code"] == -32018
+    for error in task["errors"]:
+        assert error["data"] == task["error"]["data"] == {"retryable": True}
+
+
 def test_they_are_told_of_a_success_as_well(daemons, handlers):
     daemon = daemons.start(
         f'pool "default" {{ processes = 1 modules = {{"{handlers}"}} }}\n'

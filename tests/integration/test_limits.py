@@ -136,6 +136,7 @@ def test_full_queue_refuses_for_now(daemons, handlers, gate):
                 error = refusal
         assert error.code == -32010
         assert error.data["retryable"] is True
+        assert error.message == "the daemon is full (max_queued, 3)"
         assert len(ids) >= 2
         many = client.rpc("task.submit_many", {"tasks": [{"name": "echo"}] * 2})
         assert [answer["error"]["code"] for answer in many] == [-32010] * 2

@@ -66,6 +66,21 @@ def test_ready_is_told_when_clients_are_served(daemons, folder, manager):
     assert daemon.wait_exit() == 0
 
 
+def test_stop_asks_for_the_time_that_its_last_steps_take_too(
+    daemons, folder, manager
+):
+    daemon = notified(daemons, folder)
+    daemon.configure(top='graceful_timeout = "3s"')
+    daemon.spawn()
+    manager.wait("READY=1")
+    daemon.send_signal(signal.SIGTERM)
+    lines = manager.wait("STOPPING=1")
+    (more,) = [line for line in lines if line.startswith("EXTEND_TIMEOUT_USEC=")]
+    # SIGABRT, a second; SIGTERM, 1.2; SIGKILL and the broker's end, 0.7.
+    assert 5_900_000 < int(more.partition("=")[2]) < 10_000_000
+    assert daemon.wait_exit() == 0
+
+
 def test_reload_is_told_from_its_begin_to_its_end(daemons, folder, manager):
     daemon = notified(daemons, folder)
     daemon.spawn()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Task modules: shared objects that a user compiled."""
 
+import datetime
 import re
 
 import pytest
@@ -78,6 +79,55 @@ def test_handler_may_fail_for_another_try(own):
         task = client.call("flaky", {"until": 3}, backoff_ms=1)
         assert task["result"]["attempt"] == 3
         assert (task["attempt"], task["run"]) == (3, 3)
+
+
+HOUR = 3600 * 1000
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_handler_names_the_delay_of_its_retry(own, early):
+    """The last call counts, on whichever side of the failure it stands."""
+    with own.client() as client:
+        args = {"delay_ms": 20, "early": early}
+        task = client.call("later", args, backoff_ms=HOUR)
+        assert (task["state"], task["attempt"]) == ("succeeded", 2)
+
+
+@pytest.mark.parametrize(
+    "name, more", [("later", {}), ("late_later", {"soft_timeout_ms": 20})]
+)
+def test_named_delay_takes_the_place_of_the_usual_one(own, name, more):
+    with own.client() as client:
+        args = {"delay_ms": HOUR}
+        ident = client.submit(name, args, backoff_ms=1, **more)
+        task = wait_until(
+            lambda: client.task(ident)["state"] == "scheduled"
+            and client.task(ident),
+            "it waits for its retry",
+        )
+        begun, due = (
+            datetime.datetime.fromisoformat(task[when])
+            for when in ("started_at", "run_at")
+        )
+        assert due - begun >= datetime.timedelta(milliseconds=HOUR)
+        assert task["error"]["data"]["retry_after_ms"] == HOUR
+        client.rpc("task.cancel", {"ids": [ident]})
+
+
+@pytest.mark.parametrize("delay_ms, told", [(-5, 0), (2**63 - 1, 2**63 - 1)])
+def test_named_delay_has_its_limits(own, delay_ms, told):
+    with own.client() as client:
+        ident = client.submit("later", {"delay_ms": delay_ms}, retries=0)
+        (task,) = client.wait(ident)
+        assert task["error"]["data"]["retry_after_ms"] == told
+
+
+def test_delay_is_not_for_what_is_not_tried_again(own):
+    with own.client() as client:
+        ident = client.submit("later", {"delay_ms": 20, "final": True})
+        (task,) = client.wait(ident)
+        assert (task["state"], task["attempt"]) == ("failed", 1)
+        assert task["error"]["data"] == {"retryable": False}
 
 
 def test_nothing_returned_is_a_failure(own):

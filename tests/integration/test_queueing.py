@@ -432,6 +432,7 @@ def test_queue_may_be_limited(daemons, handlers, gate):
         ids = [client.submit("echo", queue="small") for _ in range(2)]
         error = client.error("task.submit", {"name": "echo", "queue": "small"})
         assert (error.code, error.data["retryable"]) == (-32010, True)
+        assert error.message == "the queue small is full (max_queued, 2)"
         ids.append(client.submit("echo", queue="other"))
         gate.open()
         client.wait(held, *ids)

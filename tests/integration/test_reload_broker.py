@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What a reload does to queues, pools and tasks, seen by clients."""
 
+import os
 import signal
 import threading
 
@@ -141,9 +142,30 @@ def test_task_that_nobody_can_run_waits_for_a_reload(daemon):
     ident = client.submit("two", gate.args, queue="q", delay_ms=700)
     reload(daemon, TOP + pool("a", ["q", "r"], "one"))
     daemon.wait_log("no pool can run it")
-    assert client.task(ident)["state"] == "ready"
+    task = client.task(ident)
+    assert (task["state"], task["waiting_for"]) == ("ready", "worker")
+    assert row(daemon, "queue.list", "q")["stranded"] == 1
     reload(daemon, TOP + pool("a", ["q", "r"], "one", "two"))
     assert client.wait(ident)[0]["state"] == "succeeded"
+    assert row(daemon, "queue.list", "q")["stranded"] == 0
+
+
+def test_task_whose_workers_only_start_anew_waits_for_none(daemon):
+    """They are on their way: nothing is missing in the configuration."""
+    client = daemon.client()
+    gate = Gate(daemon.dir)
+    ids = [client.submit("two", gate.args, queue="q") for _ in range(9)]
+    client.wait_running(*ids[:2])
+    for pid in daemon.worker_pids():
+        os.kill(pid, signal.SIGSTOP)
+    tasks = [client.task(ident) for ident in ids]
+    for pid in daemon.worker_pids():
+        os.kill(pid, signal.SIGKILL)
+    tasks += [client.task(ident) for ident in ids]
+    assert [task for task in tasks if "waiting_for" in task] == []
+    assert row(daemon, "queue.list", "q")["stranded"] == 0
+    gate.open()
+    client.wait(*ids)
 
 
 def test_no_call_fails_while_names_come_and_go(daemon):

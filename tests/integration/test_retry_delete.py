@@ -317,7 +317,13 @@ def test_what_was_deleted_meanwhile_is_not_revived(shared, client):
         assert deleted == {"count": 1, "skipped": []}
         assert retried == {
             "count": 1,
-            "skipped": [{"id": gone, "state": "failed"}],
+            "skipped": [
+                {
+                    "id": gone,
+                    "state": "failed",
+                    "reason": "the task has just gone",
+                }
+            ],
         }
         assert client.wait(kept)[0]["run"] == 2
         assert client.error("task.get", {"id": gone}).code == -32012
@@ -357,6 +363,9 @@ def test_a_retry_past_the_limit_says_that_it_is_full(daemons, durable):
         error = client.error("task.retry", {"id": failed})
         assert error.code == -32010
         assert error.data["retryable"] is True
+        assert error.message == "the daemon is full (max_queued, 2)"
+        skipped = error.data["skipped"]
+        assert [one["reason"] for one in skipped] == [error.message]
 
 
 # What a filter means
@@ -410,7 +419,8 @@ def test_retry_leaves_the_place_of_a_unique_task_alone(client, durable, by):
         answer = client.rpc("task.retry", {"filter": {}})
         assert answer["count"] == 0
         skipped = answer["skipped"]
-    assert skipped == [{"id": failed, "state": "failed"}]
+    reason = f'task {twin} has the place of the task, by its "unique"'
+    assert skipped == [{"id": failed, "state": "failed", "reason": reason}]
     client.rpc("task.cancel", {"id": twin})
     client.rpc("queue.pause", {"queue": "default"})
     assert client.rpc("task.retry", {"filter": {}})["count"] == 1

@@ -136,6 +136,64 @@ def test_log_tells_of_start_and_stop(daemons):
     assert re.search(r"master\[%d\]" % daemon.pid, daemon.log())
 
 
+# A start that fails, with a log file
+
+
+FAILING_STARTS = {
+    "state_dir": (73, "/dev/null/state"),
+    "second": (75, "another gangerd"),
+    "no_database": (65, "tasks.db"),
+}
+
+
+@pytest.mark.parametrize("args", [(), ("-d",)], ids=["", "detached"])
+@pytest.mark.parametrize("how", FAILING_STARTS)
+def test_why_a_start_has_failed_is_also_on_standard_error(daemons, how, args):
+    """Once, and in the log file."""
+    daemon = daemons.make()
+    log = daemon.dir / "log.txt"
+    args = [*args, "-c", daemon.conf, "-p", f"log_file={log}"]
+    status, why = FAILING_STARTS[how]
+    if how == "state_dir":
+        args += ["-p", "state_dir=/dev/null/state"]
+    elif how == "second":
+        daemon.start()
+    else:
+        (daemon.dir / "state").mkdir()
+        (daemon.dir / "state" / "tasks.db").write_text("no database" * 100)
+    done = run_gangerd(*args)
+    assert done.returncode == status, done.stderr
+    assert len(re.findall(why, done.stderr)) == 1, done.stderr
+    assert re.fullmatch(r"(\S+Z (error|warn ) .*\n)+", done.stderr)
+    text = log.read_text()
+    assert len(re.findall(why, text)) == 1, text
+    for line in done.stderr.splitlines():
+        assert line in text
+
+
+def test_log_that_standard_error_leads_to_is_written_once(daemons):
+    daemon = daemons.make()
+    daemon.args += ["-p", f"log_file={daemon.log_path}"]
+    daemon.args += ["-p", "state_dir=/dev/null/state"]
+    daemon.spawn()
+    assert daemon.wait_exit() == 73
+    assert len(re.findall("/dev/null/state", daemon.log())) == 1
+
+
+def test_standard_error_is_left_alone_once_the_daemon_serves(daemons):
+    daemon = daemons.make()
+    log = daemon.dir / "log.txt"
+    daemon.args += ["-p", f"log_file={log}"]
+    daemon.start()
+    (pid, *_) = daemon.worker_pids()
+    os.kill(pid, signal.SIGKILL)
+    daemon.wait_workers(2, other_than=[pid])
+    daemon.kill_broker()
+    daemon.stop()
+    assert len(re.findall("warn .*killed by signal 9", log.read_text())) >= 2
+    assert daemon.log() == ""
+
+
 # Detached
 
 

@@ -401,6 +401,46 @@ def test_unique_ones_are_known_on_the_disk(daemon):
         assert answer["duplicate"] is False
 
 
+def test_tasks_that_no_pool_can_run_are_told(daemons, ledger_module):
+    """Those in memory and those beyond, until the name is back."""
+    config = CONFIG.format(module=ledger_module)
+    daemon = daemons.start(config)
+    count = 3000  # more than a band has in memory
+
+    def stranded(client):
+        return rows(client)["first"]["stranded"]
+
+    with daemon.client() as client:
+        client.rpc("queue.pause", {"queue": "first"})
+        task = ledger_task(daemon, "x", queue="first")
+        ids = submit_many(client, [task] * count)
+        echo = client.submit("echo", queue="first", durable=True)
+        assert stranded(client) == 0
+    daemon.stop()
+    daemon.configure(config.replace(f'modules = {{"{ledger_module}"}}', ""))
+    daemon.start()
+    with daemon.client() as client:
+        assert client.task(ids[0])["waiting_for"] == "pause"
+        client.rpc("queue.resume", {"queue": "first"})
+        client.wait(echo)
+        for ident in ids[0], ids[-1]:
+            assert client.task(ident)["waiting_for"] == "worker"
+        some = {"state": "ready", "limit": 1}
+        (newest,) = client.rpc("task.list", some)["tasks"]
+        assert newest["waiting_for"] == "worker"
+        assert stranded(client) == count
+        client.rpc("task.cancel", {"ids": [ids[0], ids[-1]]})
+        assert stranded(client) == count - 2
+        client.rpc("queue.pause", {"queue": "first"})
+    daemon.stop()
+    daemon.configure(config)
+    daemon.start()
+    with daemon.client() as client:
+        assert stranded(client) == 0
+        purged = client.rpc("queue.purge", {"queue": "first"})["count"]
+        assert purged == count - 2
+
+
 # The long run
 
 

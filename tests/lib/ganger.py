@@ -63,6 +63,12 @@ def wait_until(test, what, limit=LIMIT):
         time.sleep(0.01)
 
 
+def let_pass(s):
+    """For what is the passing of time itself."""
+    due = time.monotonic() + s
+    wait_until(lambda: time.monotonic() >= due, f"{s} s pass")
+
+
 def process_stat(pid):
     """The words of a process's stat from its state on, see proc(5); or None."""
     try:
@@ -124,10 +130,10 @@ def stop_process(pid):
 
 
 def process_title(pid):
-    """What ps shows: setproctitle's text, up to its end."""
+    """What ps shows, which leaves out NULs at the end."""
     raw = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-    # libbsd adds a blank to a title that is as long as the command line was.
-    return raw.split(b"\0")[0].decode().rstrip()
+    # libbsd adds a blank to a title that is as long as the program's name was.
+    return raw.rstrip(b"\0").decode().rstrip()
 
 
 def rss_bytes(pid):

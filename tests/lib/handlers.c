@@ -126,6 +126,38 @@ run_flaky(struct ganger_task *task, json_t *args)
 	return NULL;
 }
 
+/*
+ * {delay_ms, early, final}: fail at the first attempt, and name the delay,
+ * before the failure when `early`, for good when `final`.
+ */
+static json_t *
+run_later(struct ganger_task *task, json_t *args)
+{
+	json_int_t ms = json_integer_value(json_object_get(args, "delay_ms"));
+	bool early = json_is_true(json_object_get(args, "early"));
+
+	if (ganger_attempt(task) > 1)
+		return run_whoami(task, args);
+	ganger_retry_after(task, early ? ms : 60000);
+	ganger_fail(
+	    task, 1, !json_is_true(json_object_get(args, "final")), "not now");
+	if (!early)
+		ganger_retry_after(task, ms);
+	return NULL;
+}
+
+/* {delay_ms}: name the delay of a retry once the soft time limit is over. */
+static json_t *
+run_late_later(struct ganger_task *task, json_t *args)
+{
+	while (ganger_sleep(task, 60000))
+		;
+	ganger_fail(task, 0, false, "over");
+	ganger_retry_after(
+	    task, json_integer_value(json_object_get(args, "delay_ms")));
+	return NULL;
+}
+
 /* {path, delay_ms}: put the task aside once, then tell who ran it. */
 static json_t *
 run_snooze(struct ganger_task *task, json_t *args)
@@ -354,6 +386,8 @@ static const struct ganger_handler handlers[] = {
     {"note", run_note},
     {"progress", run_progress},
     {"flaky", run_flaky},
+    {"later", run_later},
+    {"late_later", run_late_later},
     {"snooze", run_snooze},
     {"nothing", run_nothing},
     {"log", run_log},

@@ -50,6 +50,15 @@ on_health(void *arg, int err, const char *why)
 	snprintf(w->why, sizeof(w->why), "%s", why);
 }
 
+static void
+on_damage(void *arg, const char *why)
+{
+	struct store_world *w = arg;
+
+	note(w, "D");
+	snprintf(w->why, sizeof(w->why), "%s", why);
+}
+
 static int
 on_resolve(void *arg, struct task *t, const char *kind, const char *queue,
     const char *pool)
@@ -128,6 +137,7 @@ store_world_open(struct store_world *w, bool resume)
 	    .ended = on_ended,
 	    .resolve = on_resolve,
 	    .health = on_health,
+	    .damage = on_damage,
 	    .arg = w};
 
 	store_found_done(&w->found);

@@ -9,7 +9,7 @@
  * master/supervisor/config_text.c master/supervisor/config_value.c
  * master/supervisor/budget.c master/supervisor/limits.c
  * master/supervisor/notify.c master/supervisor/output.c
- * master/supervisor/spawn.c ipc/buf.c ipc/clock.c
+ * master/supervisor/spawn.c master/supervisor/title.c ipc/buf.c ipc/clock.c
  * ipc/json.c ipc/log.c ipc/place.c
  */
 /*
@@ -54,7 +54,7 @@ static pid_t *grandchild; /* shared with the children */
 /* What was told. */
 static struct {
 	unsigned n;
-	bool good, retryable;
+	bool good, retryable, unchecked;
 	unsigned threads;
 	char first[200]; /* mistake */
 	char path[64];
@@ -153,6 +153,7 @@ on_verdict(void *arg, const struct verdict *v)
 	told.n++;
 	told.good = config != NULL || v->answer != NULL;
 	told.retryable = v->retryable;
+	told.unchecked = v->unchecked;
 	copy(told.version, sizeof(told.version), v->version);
 	copy(told.first, sizeof(told.first),
 	    json_string_value(json_array_get(v->mistakes, 0)));
@@ -303,7 +304,7 @@ process_that_ends_is_told_of(void **state)
 {
 	(void)state;
 	expect_end(
-	    "crash", NULL, false, "the check signal 9 without an answer");
+	    "crash", NULL, false, "the check was signal 9 without an answer");
 	expect_end("half", NULL, false, "the check status 3 without an answer");
 	expect_end("good and gone", NULL, true, "(none)");
 }
@@ -399,7 +400,7 @@ write_script(const char *path, const char *text)
 static void
 other_program_is_asked_with_the_daemons_arguments(void **state)
 {
-	char path[] = "/tmp/test_checker.XXXXXX";
+	char path[] = "/tmp/test_checker.XXXXXX", why[128];
 	int fd;
 
 	(void)state;
@@ -417,8 +418,10 @@ other_program_is_asked_with_the_daemons_arguments(void **state)
 	expect_end("unused", path, false,
 	    "the new program status 4 without an answer");
 	unlink(path);
-	expect_end("unused", path, false,
-	    "the new program status 69 without an answer");
+	snprintf(why, sizeof(why),
+	    "%s can't be executed: No such file or directory", path);
+	expect_end("unused", path, false, why);
+	assert_true(told.unchecked);
 	assert_null(getenv(CHECK_FD_ENV));
 }
 

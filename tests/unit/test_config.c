@@ -351,6 +351,23 @@ pool_account_falls_back_to_the_daemon(void **state)
 }
 
 static void
+places_for_arguments_have_to_be_whole(void **state)
+{
+	(void)state;
+	expect_mistakes(
+	    "pool p {\n"
+	    "  command good { argv = {a, \"{args}{args.x.y}-{args.z}\",\n"
+	    "    \"{argsx {print} {\", \"}{\"} }\n"
+	    "  command bad { argv = {\"x{args\", \"{args.in\",\n"
+	    "    \"a {args.x{args.y} b\", \"{args.x\" ,\"}\"} }\n"
+	    "}\n",
+	    "@/main:4: argv: \"{args\": a \"}\" is missing\n"
+	    "@/main:4: argv: \"{args.in\": a \"}\" is missing\n"
+	    "@/main:5: argv: \"{args.x{args.y} b\": a \"}\" is missing\n"
+	    "@/main:5: argv: \"{args.x\": a \"}\" is missing\n");
+}
+
+static void
 every_mistake_in_values_is_told_at_once(void **state)
 {
 	(void)state;
@@ -746,6 +763,7 @@ main(void)
 	    cmocka_unit_test(pools_and_queues_keep_their_order),
 	    cmocka_unit_test(pool_keys_are_read),
 	    cmocka_unit_test(pool_account_falls_back_to_the_daemon),
+	    cmocka_unit_test(places_for_arguments_have_to_be_whole),
 	    cmocka_unit_test(every_mistake_in_values_is_told_at_once),
 	    cmocka_unit_test(absent_users_and_groups_are_mistakes),
 	    cmocka_unit_test(bad_names_are_mistakes),

@@ -153,6 +153,18 @@ json_line_is_an_object(void **state)
 }
 
 static void
+prefixed_line_is_its_level_and_the_message(void **state)
+{
+	(void)state;
+	log_set_format(LOG_PREFIXED);
+	log_error("one\n%s", "two");
+	log_warn("three");
+	log_info("four");
+	assert_string_equal(
+	    read_file(path), "\n<3>one\\x0atwo\n\n<4>three\n\n<6>four\n");
+}
+
+static void
 errno_is_kept(void **state)
 {
 	(void)state;
@@ -295,6 +307,51 @@ take_all(int fd)
 		used += (size_t)n;
 	data[used] = '\0';
 	return data;
+}
+
+static void
+echo_is_of_errors_and_warnings_and_ends(void **state)
+{
+	const char *text;
+	int fds[2], old;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	old = swap_stderr(fds[1]);
+	log_set_echo(true);
+	log_error("one");
+	log_warn("two");
+	log_info("three");
+	log_write_as("worker a/1", 17, LOG_WARN, "four", 4);
+	log_set_echo(false);
+	log_error("five");
+	put_stderr_back(old);
+	close(fds[1]);
+	text = take_all(fds[0]);
+	assert_int_equal(count(text, "\n"), 2);
+	assert_non_null(strstr(text, ": one\n"));
+	assert_ends(text, ": two\n");
+	assert_int_equal(count(read_file(path), "\n"), 5);
+	close(fds[0]);
+}
+
+static void
+echo_is_not_written_to_the_log_itself(void **state)
+{
+	int fd, old;
+
+	(void)state;
+	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	old = swap_stderr(fd);
+	log_set_echo(true);
+	log_error("to the file");
+	assert_int_equal(log_open("-"), 0);
+	log_error("to what it leads to");
+	log_set_echo(false);
+	put_stderr_back(old);
+	close(fd);
+	assert_int_equal(count(read_file(path), "to the file"), 1);
+	assert_int_equal(count(content, "to what it leads to"), 1);
 }
 
 #define NOBODY " messages were lost: nobody reads the log\n"
@@ -526,6 +583,7 @@ main(void)
 	    TEST(control_bytes_can_not_forge_a_line),
 	    TEST(very_long_message_is_still_one_line),
 	    TEST(json_line_is_an_object),
+	    TEST(prefixed_line_is_its_level_and_the_message),
 	    TEST(errno_is_kept),
 	    TEST(reopened_log_leaves_the_rotated_file),
 	    TEST(log_that_can_not_be_opened_changes_nothing),
@@ -539,6 +597,8 @@ main(void)
 	    TEST(reader_that_has_gone_is_no_harm),
 	    TEST(full_disk_is_told_once_there_is_room),
 	    TEST(torn_line_does_not_run_into_the_next),
+	    TEST(echo_is_of_errors_and_warnings_and_ends),
+	    TEST(echo_is_not_written_to_the_log_itself),
 	    TEST(device_is_not_given_away),
 	    TEST(descriptor_is_passed_over_an_exec),
 	    TEST(threads_log_whole_lines),

@@ -103,6 +103,52 @@ turn(void)
 }
 
 static void
+line_says_its_level(void **state)
+{
+	static char text[OUTPUT_LINE_MAX + 8];
+
+	(void)state;
+	print("<3>fire\n<0>flood\n<4>smoke\n<6>calm\n<7>detail\n");
+	print("<4>\n<8>eight\n<4\n<");
+	print("4>in two\n");
+	turn();
+	read_log();
+	assert_non_null(strstr(content, "error worker a/1[4711]: fire\n"));
+	assert_non_null(strstr(content, "error worker a/1[4711]: flood\n"));
+	assert_non_null(strstr(content, "warn  worker a/1[4711]: smoke\n"));
+	assert_non_null(strstr(content, "info  worker a/1[4711]: calm\n"));
+	assert_null(strstr(content, "detail"));
+	assert_non_null(strstr(content, "info  worker a/1[4711]: <8>eight\n"));
+	assert_non_null(strstr(content, "info  worker a/1[4711]: <4\n"));
+	assert_non_null(strstr(content, "warn  worker a/1[4711]: in two\n"));
+	assert_int_equal(count(content, "\n"), 7);
+	/* It holds for all parts of a line, and for no other one. */
+	memset(text, 'x', sizeof(text) - 1);
+	memcpy(text, "<4>", 3);
+	print(text);
+	print("<3>\nend\n");
+	turn();
+	read_log();
+	assert_non_null(
+	    strstr(content, "warn  worker a/1[4711]: xxxxxxx<3>\n"));
+	assert_non_null(strstr(content, "info  worker a/1[4711]: end\n"));
+}
+
+static void
+line_that_nobody_wants_uses_up_no_budget(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2 * OUTPUT_BURST; i++)
+		print("<7>detail\n");
+	print("news\n");
+	turn();
+	assert_int_equal(count(read_log(), "\n"), 1);
+	assert_non_null(strstr(content, ": news\n"));
+}
+
+static void
 line_has_the_name_of_its_worker(void **state)
 {
 	(void)state;
@@ -340,6 +386,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(line_has_the_name_of_its_worker),
+	    TEST(line_says_its_level),
+	    TEST(line_that_nobody_wants_uses_up_no_budget),
 	    TEST(every_split_gives_the_same_lines),
 	    TEST(long_line_comes_in_parts_between_characters),
 	    TEST(line_that_just_fits_is_whole),

@@ -5,7 +5,8 @@
  *	master/broker/store_late.c master/broker/store_lock.c
  *	master/broker/store_names.c master/broker/store_news.c
  *	master/broker/store_open.c master/broker/store_read.c
- *	master/broker/store_recover.c master/broker/store_row.c
+ *	master/broker/store_recover.c master/broker/store_reserve.c
+ *	master/broker/store_row.c
  *	master/broker/store_schema.c master/broker/store_sql.c
  *	master/broker/store_thread.c master/broker/store_tidy.c
  *	master/broker/store_write.c master/broker/task.c
@@ -492,11 +493,11 @@ a_broken_one_is_left_alone(void **state)
 	assert_int_equal(stat(w->path, &st), 0);
 	read_all(w->path, &text, &n);
 	assert_int_equal(truncate(w->path, st.st_size / 2), 0);
-	assert_refused(w, -EUCLEAN, "corrupt");
+	assert_refused(w, -EUCLEAN, "damaged");
 	/* The head alone is whole. */
 	memset(text + 100, 'x', n - 100);
 	write_file(w->path, text, n);
-	assert_refused(w, -EUCLEAN, "corrupt");
+	assert_refused(w, -EUCLEAN, "damaged");
 	free(text);
 }
 

@@ -5,7 +5,8 @@
  *	master/broker/store_late.c master/broker/store_lock.c
  *	master/broker/store_names.c master/broker/store_news.c
  *	master/broker/store_open.c master/broker/store_read.c
- *	master/broker/store_recover.c master/broker/store_row.c
+ *	master/broker/store_recover.c master/broker/store_reserve.c
+ *	master/broker/store_row.c
  *	master/broker/store_schema.c master/broker/store_sql.c
  *	master/broker/store_thread.c master/broker/store_tidy.c
  *	master/broker/store_write.c master/broker/task.c

@@ -306,6 +306,9 @@ a_fetch_that_fails_is_made_again_later(void **state)
 	play_wait(PLAY_RETRY);
 	assert_int_equal(w.n_fetches, 2);
 	w.read_err = 0;
+	/* The second time it waits for twice as long. */
+	play_wait(PLAY_RETRY);
+	assert_int_equal(w.n_fetches, 2);
 	play_wait(PLAY_RETRY);
 	assert_true(w.n_fetches >= 3);
 	assert_ready_after(10000, 6);

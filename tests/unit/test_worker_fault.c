@@ -102,9 +102,10 @@ the_thread_that_faults_is_named(void **state)
 	assert_int_equal(w.page->fault_signal, SIGSEGV);
 	assert_int_equal(worker_page_culprit(&w), 4);
 	text = worker_page_output(&w);
-	worker_page_expect(text, "fatal signal 11 (SEGV) at address 0x0\n");
+	worker_page_expect(
+	    text, "\n<4>fatal signal 11 (SEGV) at address 0x0\n");
 	worker_page_expect(text, "\": task 4, run 1, for ");
-	worker_page_expect(text, "#0 fault_by+0x");
+	worker_page_expect(text, "\n<4>    #0 fault_by+0x");
 	worker_page_expect(text, " (probe.so+0x");
 	worker_page_expect(text, " run_fault+0x");
 	assert_null(strstr(text, "task 1, run 1"));

@@ -229,25 +229,6 @@ other_signals_do_no_harm(void **state)
 	worker_proc_finish(&w);
 }
 
-static void
-usr1_opens_the_log_anew(void **state)
-{
-	char *old_path;
-	int i;
-
-	(void)state;
-	assert_true(asprintf(&old_path, "%s.1", log_path) > 0);
-	start();
-	assert_int_equal(rename(log_path, old_path), 0);
-	kill(w.pid, SIGUSR1);
-	for (i = 0; access(log_path, F_OK) < 0; i++) {
-		worker_proc_run(&w, i, "echo", "null");
-		worker_proc_expect_result(&w, i, "null");
-	}
-	worker_proc_finish(&w);
-	free(old_path);
-}
-
 /* Hold the descriptors that are open now but for one, until killed. */
 static pid_t
 fork_holder_without(int fd)
@@ -378,7 +359,6 @@ main(void)
 	    TEST(term_does_not_wait_for_a_deaf_task),
 	    TEST(a_cancelled_task_is_not_given_back_by_term),
 	    TEST(other_signals_do_no_harm),
-	    TEST(usr1_opens_the_log_anew),
 	    TEST(its_parents_death_ends_it),
 	    TEST(hooks_run_once_a_process_and_once_a_thread),
 	    TEST(a_failing_hook_keeps_it_from_starting),

@@ -58,8 +58,9 @@ pack_params(const struct cli *cli, const char *pool, const char *amount)
 static int
 run(struct cli *cli, int argc, char **argv)
 {
-	const char *amount;
+	const char *amount, *warning;
 	json_t *answer;
+	int64_t n;
 	int status;
 
 	amount = take_negative(&argc, argv);
@@ -73,11 +74,15 @@ run(struct cli *cli, int argc, char **argv)
 	    cli, "pool.scale", pack_params(cli, argv[optind], amount), &answer);
 	if (status != 0)
 		return status;
+	n = task_view_number(answer, "processes");
+	warning = task_view_text(answer, "warning");
 	if (cli->json)
 		cli_print_line(cli, answer);
 	else
-		printf("%s: %jd processes\n", argv[optind],
-		    (intmax_t)task_view_number(answer, "processes"));
+		printf("%s: %jd process%s\n", argv[optind], (intmax_t)n,
+		    n == 1 ? "" : "es");
+	if (warning[0] != '\0')
+		cli_warn(cli, "%s", warning);
 	json_decref(answer);
 	return 0;
 }
@@ -87,6 +92,6 @@ const struct cmd cmd_scale = {
     .usage = " POOL N|+N|-N",
     .summary = "Change the number of a pool's processes",
     .options = "N is the number to be, +N and -N are how many more or fewer.\n"
-	       "It holds until the next reload that changes the pool.\n",
+	       "It holds until a reload that changes the pool's size.\n",
     .run = run,
 };

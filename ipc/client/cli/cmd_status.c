@@ -124,8 +124,13 @@ alarm_pools(const struct cli *cli, const json_t *pools)
 		target = task_view_number(pool, "target");
 		if (strcmp(state, "flapping") == 0)
 			print_alarm(cli,
-			    "pool %s is flapping: its workers die as soon as "
-			    "they start; the log says why",
+			    "pool %s is flapping: its workers die soon after "
+			    "their start; the log says why",
+			    name);
+		else if (strcmp(state, "drained") == 0)
+			print_alarm(cli,
+			    "pool %s is drained (SIGWINCH): a reload brings "
+			    "its workers back",
 			    name);
 		else if (alive < target && strcmp(state, "leaving") != 0)
 			print_alarm(cli, "pool %s has %jd of its %jd processes",
@@ -142,28 +147,51 @@ alarm_store(const struct cli *cli, const json_t *store, const json_t *stats)
 
 	if (state[0] == '\0' || strcmp(state, "ok") == 0)
 		return;
-	print_alarm(cli, "the store is %s: durable tasks are refused", state);
+	/* What is full may hold them back as well. */
+	print_alarm(cli, "the store is %s: %s", state,
+	    strcmp(state, "full") == 0 ? "no durable tasks are taken"
+				       : "durable tasks are refused");
 	print_alarm(cli, "  why: %s", task_view_text(store, "why"));
-	print_alarm(cli, "  what has happened to %s tasks is not on disk yet",
-	    format_count(task_view_number(stats, "store_dirty"), count));
+	if (task_view_number(stats, "store_dirty") > 0)
+		print_alarm(cli,
+		    "  what has happened to %s tasks is not on disk yet",
+		    format_count(
+			task_view_number(stats, "store_dirty"), count));
 }
 
 static void
 alarm_queues(const struct cli *cli, const json_t *queues)
 {
+	int64_t ready, stranded;
 	const json_t *queue;
-	int64_t ready;
 	size_t i;
 
 	json_array_foreach(queues, i, queue) {
 		ready = task_view_number(queue, "ready");
+		stranded = task_view_number(queue, "stranded");
 		if (ready > 0 &&
 		    json_array_size(json_object_get(queue, "pools")) == 0)
 			print_alarm(cli,
 			    "queue %s has %jd tasks waiting, and no pool takes "
 			    "from it",
 			    task_view_text(queue, "name"), (intmax_t)ready);
+		else if (stranded > 0)
+			print_alarm(cli,
+			    "queue %s has %jd tasks waiting that no pool can "
+			    "run",
+			    task_view_text(queue, "name"), (intmax_t)stranded);
 	}
+}
+
+/* Clients that wait although nothing runs for them. */
+static void
+alarm_holds(const struct cli *cli, const json_t *stats)
+{
+	int64_t n = task_view_number(stats, "submits_held");
+
+	if (n > 0)
+		print_alarm(cli, "%jd submit%s held until there is room",
+		    (intmax_t)n, n == 1 ? " is" : "s are");
 }
 
 static void
@@ -268,6 +296,7 @@ print_overview(const struct cli *cli, const json_t *overview)
 	    json_object_get(overview, "stats"));
 	alarm_pools(cli, pools);
 	alarm_queues(cli, queues);
+	alarm_holds(cli, json_object_get(overview, "stats"));
 	putchar('\n');
 	print_stats(cli, json_object_get(overview, "stats"));
 	print_store(info, json_object_get(overview, "stats"));

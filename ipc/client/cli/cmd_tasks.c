@@ -36,13 +36,14 @@ static const struct table_column columns[] = {
     {"NOTE", false},
 };
 
-/* What is worth a word: why it failed, how far it is, when it is due. */
+/* What is worth a word: why it waits or failed, how far it is. */
 static void
 add_note(struct table *t, const json_t *task, int64_t now_ms)
 {
 	const char *state = task_view_text(task, "state");
 	const json_t *error = json_object_get(task, "error");
 	const json_t *progress = json_object_get(task, "progress");
+	const char *waits_for = task_view_waits_for(task);
 	char span[FORMAT_SIZE];
 	int64_t due;
 
@@ -51,6 +52,8 @@ add_note(struct table *t, const json_t *task, int64_t now_ms)
 		table_addf(t, STYLE_DIM, "in %s%s%s",
 		    format_span(due - now_ms, span), error ? ": " : "",
 		    task_view_text(error, "message"));
+	else if (*waits_for != '\0')
+		table_addf(t, STYLE_WAIT, "waits for %s", waits_for);
 	else if (error != NULL)
 		table_add(t, STYLE_PLAIN, task_view_text(error, "message"));
 	else if (progress != NULL && strcmp(state, "running") == 0)

@@ -88,6 +88,7 @@ report(struct cli *cli, const json_t *result, const char *done)
 {
 	const json_t *skipped, *task;
 	int64_t count, cancelling;
+	const char *reason;
 	size_t i;
 
 	count = task_view_number(result, "count");
@@ -101,10 +102,12 @@ report(struct cli *cli, const json_t *result, const char *done)
 		printf("%jd running task%s asked to end\n",
 		    (intmax_t)cancelling, cancelling == 1 ? "" : "s");
 	skipped = json_object_get(result, "skipped");
-	json_array_foreach(skipped, i, task)
-		cli_warn(cli, "task %jd is %s: not %s",
+	json_array_foreach(skipped, i, task) {
+		reason = task_view_text(task, "reason");
+		cli_warn(cli, "task %jd is %s: not %s%s%s",
 		    (intmax_t)task_view_id(task), task_view_text(task, "state"),
-		    done);
+		    done, reason[0] == '\0' ? "" : ": ", reason);
+	}
 	return i > 0 ? EX_DATAERR : 0;
 }
 

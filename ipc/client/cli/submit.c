@@ -14,7 +14,8 @@ tell(const struct cli *cli, const json_t *answer)
 	const char *state = task_view_text(answer, "state");
 
 	if (warning[0] != '\0')
-		cli_warn(cli, "%s", warning);
+		cli_warn(cli, "task %jd was accepted, and waits: %s",
+		    (intmax_t)task_view_id(answer), warning);
 	if (json_is_true(json_object_get(answer, "duplicate")))
 		cli_warn(cli, "a duplicate of task %jd%s%s",
 		    (intmax_t)task_view_id(answer),

@@ -252,9 +252,8 @@ print_runs(const struct cli *cli, const json_t *task)
 	puts(*sep == ',' ? ")" : "");
 }
 
-/* What holds a task that is ready. */
-static const char *
-waits_for(const json_t *task)
+const char *
+task_view_waits_for(const json_t *task)
 {
 	const char *what = task_view_text(task, "waiting_for");
 
@@ -264,6 +263,8 @@ waits_for(const json_t *task)
 		return "its name, whose tasks kill their workers";
 	if (strcmp(what, "pause") == 0)
 		return "its queue, which is paused";
+	if (strcmp(what, "worker") == 0)
+		return "a pool that can run it: none is configured";
 	return what;
 }
 
@@ -286,7 +287,7 @@ task_view_print(const struct cli *cli, const json_t *task)
 	print_label(cli, "priority");
 	printf("%jd\n", (intmax_t)task_view_number(task, "priority"));
 	print_runs(cli, task);
-	print_text(cli, "waits for", waits_for(task));
+	print_text(cli, "waits for", task_view_waits_for(task));
 	print_text(cli, "key", task_view_text(task, "key"));
 	print_text(cli, "unique", task_view_text(task, "unique"));
 	print_text(cli, "delivery", task_view_text(task, "delivery"));

@@ -29,6 +29,9 @@ bool task_view_took(const json_t *task, int64_t now_ms, int64_t *ms_out);
 /* True when its state is one that it does not leave by itself. */
 bool task_view_has_ended(const json_t *task);
 
+/* What holds a task that is ready, in words; "" when nothing does. */
+const char *task_view_waits_for(const json_t *task);
+
 enum term_style task_view_style(const char *state);
 
 /* Print everything that is known about a task. */

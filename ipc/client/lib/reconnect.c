@@ -13,6 +13,7 @@
 #include <poll.h>
 
 #include "ipc/client/lib/client.h"
+#include "ipc/proto.h"
 
 /* What an attempt is given at least, however short the caller's time is. */
 #define PATIENCE_MS 100
@@ -58,7 +59,7 @@ ms_until(struct mono at)
 	return ms < 0 ? 0 : ms;
 }
 
-/* See that the daemon answers, whatever it says. */
+/* See that a broker answers; for one that is flapping the master does. */
 static int
 ask_ping(struct ganger_client *c, struct mono due)
 {
@@ -77,8 +78,11 @@ ask_ping(struct ganger_client *c, struct mono due)
 	r = ganger_client_take(
 	    c, id, left < patience ? left : patience, &reply);
 	ganger_client_forget(c, id);
-	if (r == 0)
-		ganger_reply_done(&reply);
+	if (r < 0)
+		return r;
+	if (reply.error.code == RPC_DRAINING)
+		r = -ECONNRESET;
+	ganger_reply_done(&reply);
 	return r;
 }
 
