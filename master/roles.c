@@ -153,17 +153,13 @@ write_names(const struct config_pool *pool, json_t *names, struct buf *out)
 }
 
 static void
-write_pool(const struct config *c, size_t i, json_t *names,
-    const struct roles_now *now, struct buf *out)
+write_pool(const struct config *c, size_t i, json_t *names, struct buf *out)
 {
 	const struct config_pool *pool = &c->pools[i];
-	unsigned processes =
-	    now->processes == NULL ? pool->processes : now->processes[i];
-	bool flapping = now->flapping != NULL && now->flapping[i];
 
 	buf_adds(out, "{\"name\":");
 	buf_add_json_cstr(out, pool->name);
-	add_number(out, "processes", processes);
+	add_number(out, "processes", pool->processes);
 	add_number(out, "threads", pool->threads);
 	add_flag(out, "strict", pool->order == CONFIG_ORDER_STRICT);
 	add_flag(out, "scales", config_pool_scales(pool));
@@ -171,7 +167,6 @@ write_pool(const struct config *c, size_t i, json_t *names,
 	add_number(out, "soft_timeout_ms", (uint64_t)pool->soft_timeout_ms);
 	add_number(out, "max_tasks", pool->max_tasks);
 	add_number(out, "max_tasks_jitter", pool->max_tasks_jitter);
-	add_string(out, "state", flapping ? "flapping" : "up");
 	write_takes(c, pool, out);
 	write_names(pool, json_array_get(names, i), out);
 	buf_addc(out, '}');
@@ -281,7 +276,7 @@ roles_write_settings(const struct config *c, json_t *names,
 	buf_adds(out, "],\"pools\":[");
 	for (i = 0; i < c->n_pools; i++) {
 		add_comma(out, i);
-		write_pool(c, i, names, now, out);
+		write_pool(c, i, names, out);
 	}
 	buf_adds(out, "]}");
 	return buf_error(out);

@@ -35,9 +35,7 @@ void roles_done(struct roles *r);
 struct roles_now {
 	int64_t started_at; /* wall ms */
 	pid_t master_pid;
-	bool debug;                /* log_level is debug, whatever it says */
-	const unsigned *processes; /* wanted, for each pool; NULL: as it says */
-	const bool *flapping;      /* for each pool; NULL: none */
+	bool debug; /* log_level is debug, whatever it says */
 };
 
 /*

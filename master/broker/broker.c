@@ -120,7 +120,8 @@ drain(struct broker *b)
 		if (w->n_running > 0)
 			idle = false;
 	}
-	if (!idle)
+	/* Once it is told, no worker comes that could do what is found late. */
+	if (!idle && !(b->told_drained && roster_count(b) == 0))
 		return;
 	if (!b->told_drained) {
 		b->told_drained = true;

@@ -630,8 +630,8 @@ mailbox_goes_on(const struct broker *b)
 {
 	struct mailbox *m;
 
-	/* What has ended would never be kept. */
-	if (b->store_failing != 0)
+	/* What has ended would never be kept, what is next not be read. */
+	if (b->store_failing != 0 || b->store_damage[0] != '\0')
 		return false;
 	RB_FOREACH(m, mailbox_tree,
 	    (struct mailbox_tree *)(uintptr_t)&b->mailboxes.tree)

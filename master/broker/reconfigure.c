@@ -317,7 +317,7 @@ commit_pool(struct pool_stage *ps, const struct broker_pool_settings *p)
 	w->n_target = p->n_processes;
 	/* The master measures anew. */
 	memset(&w->told, 0, sizeof(w->told));
-	w->state = p->flapping ? CREW_FLAPPING : CREW_UP;
+	w->state = CREW_UP;
 	settings_unref(w->held);
 	w->held = NULL;
 	if (ps->fresh_main)

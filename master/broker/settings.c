@@ -333,7 +333,6 @@ static void
 read_pool(struct reader *rd, json_t *obj, const struct broker_settings *s,
     struct broker_pool_settings *p)
 {
-	static const char *const states[] = {"up", "flapping", NULL};
 	size_t i;
 
 	p->name = read_name(rd, obj);
@@ -342,7 +341,6 @@ read_pool(struct reader *rd, json_t *obj, const struct broker_settings *s,
 		    strcmp(s->pools[i].name, p->name) == 0)
 			fail(rd, "%s: there are two of its name", rd->where);
 	read_fields(rd, obj, pool_fields, N(pool_fields), p);
-	p->flapping = read_word(rd, obj, "state", states, 0) == 1;
 	read_refs(rd, obj, s, p);
 	p->n_names = read_strings(rd, obj, "names", &p->names);
 	p->n_commands = read_strings(rd, obj, "commands", &p->commands);

@@ -35,7 +35,6 @@ struct broker_pool_settings {
 	unsigned threads;
 	bool strict; /* order of queues is strict; else weights */
 	bool scales; /* the master follows its load */
-	bool flapping;
 	struct broker_queue_ref *refs;
 	size_t n_refs;
 	const char **names; /* the tasks that it can run */

@@ -83,11 +83,12 @@ is_damage(int err)
 }
 
 static void
-set_damage(struct store_db *d)
+set_damage(struct store_db *d, int err)
 {
+	/* SQLite takes a read that has failed for damage, too. */
 	snprintf(d->why, sizeof(d->why),
-	    "the database is damaged (%s): ganger-store(5) tells what to do",
-	    sqlite3_errmsg(d->db));
+	    "the database is damaged (%s%s): ganger-store(5) tells what to do",
+	    sqlite3_errmsg(d->db), err == EIO ? ", Input/output error" : "");
 	if (d->damage[0] == '\0')
 		memcpy(d->damage, d->why, sizeof(d->damage));
 }
@@ -95,7 +96,7 @@ set_damage(struct store_db *d)
 int
 store_db_error(struct store_db *d)
 {
-	int system = system_error(errno);
+	int err = errno, system = system_error(err);
 	int code, r;
 
 	if (d->db == NULL) {
@@ -105,7 +106,7 @@ store_db_error(struct store_db *d)
 	code = sqlite3_extended_errcode(d->db);
 	r = code_to_errno(code, system);
 	if (is_damage(r))
-		set_damage(d);
+		set_damage(d, err);
 	/* What is no matter of the system's, SQLite says all of. */
 	else if (r == -system && (code & 0xff) != SQLITE_ERROR)
 		snprintf(d->why, sizeof(d->why), "%s: %s",

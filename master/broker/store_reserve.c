@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -20,11 +21,16 @@
 #define AGAIN_MS 1000
 #define SECTOR   512 /* bytes; what st_blocks counts */
 
-/* The file's name; false: it is too long. */
+/* The file's name, beside what a link leads to; false: it is too long. */
 static bool
 name_of(const char *path, char out[PATH_MAX])
 {
-	int n = snprintf(out, PATH_MAX, "%s-reserve", path);
+	char whole[PATH_MAX];
+	int n;
+
+	if (realpath(path, whole) != NULL)
+		path = whole;
+	n = snprintf(out, PATH_MAX, "%s-reserve", path);
 
 	return n > 0 && n < PATH_MAX;
 }
@@ -54,8 +60,9 @@ make(const char *name)
 {
 	int fd, r;
 
-	fd = open(
-	    name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, MODE);
+	fd = open(name,
+	    O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
+	    MODE);
 	if (fd < 0)
 		return -errno;
 	r = -posix_fallocate(fd, 0, STORE_RESERVE_SIZE);
@@ -83,10 +90,12 @@ store_reserve_keep(struct store_reserve *r, const char *path)
 }
 
 bool
-store_reserve_give_up(struct store_reserve *r, const char *path)
+store_reserve_give_up(struct store_reserve *r, const char *path, int err)
 {
 	char name[PATH_MAX];
 
+	if (err != -ENOSPC && err != -EDQUOT)
+		return false;
 	r->there = false;
 	if (!name_of(path, name) || unlink(name) < 0)
 		return false;

@@ -28,7 +28,7 @@ struct store_reserve {
  */
 bool store_reserve_keep(struct store_reserve *r, const char *path);
 
-/* Give it up.  False: there was none. */
-bool store_reserve_give_up(struct store_reserve *r, const char *path);
+/* Give it up, if that helps against err.  False: it was not, or not there. */
+bool store_reserve_give_up(struct store_reserve *r, const char *path, int err);
 
 #endif

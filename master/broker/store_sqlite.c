@@ -576,7 +576,7 @@ load(struct sqlite_store *s, const char *path, bool resume,
 	if (s->lock_fd < 0)
 		return s->lock_fd;
 	r = open_and_recover(s, path, resume, found, why);
-	spent = store_db_is_full(r) && store_reserve_give_up(&d->reserve, path);
+	spent = store_reserve_give_up(&d->reserve, path, r);
 	if (spent) {
 		store_db_close(d, false);
 		memset(d, 0, sizeof(*d));

@@ -193,8 +193,7 @@ store_write(struct store_db *d, struct store_batch *b)
 	if (r == 0)
 		r = write_in_one(d, b);
 	/* The log goes with its last user, and leaves room for a start. */
-	if (store_db_is_full(r) && b->exact &&
-	    store_reserve_give_up(&d->reserve, store_db_path(d)))
+	if (b->exact && store_reserve_give_up(&d->reserve, store_db_path(d), r))
 		r = write_in_one(d, b);
 	b->wrote = r == 0;
 	if (r < 0) {

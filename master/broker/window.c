@@ -150,7 +150,10 @@ band_count(struct broker *b, struct band *band, int by, uint64_t seq)
 	} else {
 		TAILQ_INSERT_TAIL(&w->spilled, band, spilled_entry);
 		w->n_spilled_bands++;
+		/* What was true of those that it had before. */
 		band->missed = 0;
+		band->retry = (struct window_retry){0};
+		band->unreadable = false;
 		/* All before it are resident. */
 		set_frontier(b, band, seq - 1);
 	}
@@ -563,8 +566,9 @@ has_more(const struct broker *b, shift_set set, bool startable)
 	const struct band *band;
 
 	TAILQ_FOREACH(band, &b->window.spilled, spilled_entry) {
-		if (startable &&
-		    (band->queue->paused || holdback_is_on(band->kind)))
+		if (band->unreadable ||
+		    (startable &&
+			(band->queue->paused || holdback_is_on(band->kind))))
 			continue;
 		if ((catalog_lane_set(c, band->queue, band->kind) & set) != 0)
 			return !b->window.closed;

@@ -147,7 +147,6 @@ outage_begin(struct outage *o, int listen_fd, struct mono next_start)
 	o->next_start = next_start;
 	if (o->listener.fd >= 0)
 		return;
-	/* The socket may be made anew meanwhile. */
 	fd = fcntl(listen_fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0) {
 		log_error("can't watch the socket: %s", strerror(errno));
@@ -155,6 +154,15 @@ outage_begin(struct outage *o, int listen_fd, struct mono next_start)
 	}
 	ev_io_set(&o->listener, fd, EV_READ);
 	ev_io_start(o->loop, &o->listener);
+}
+
+void
+outage_move(struct outage *o, int listen_fd)
+{
+	if (o->listener.fd < 0)
+		return;
+	outage_end(o);
+	outage_begin(o, listen_fd, o->next_start);
 }
 
 void

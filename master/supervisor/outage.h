@@ -43,6 +43,9 @@ void outage_init(struct outage *o, struct ev_loop *loop);
  */
 void outage_begin(struct outage *o, int listen_fd, struct mono next_start);
 
+/* The socket was made anew: if begun, go on with that one. */
+void outage_move(struct outage *o, int listen_fd);
+
 /* Leave the listener to the broker, and close what is open. */
 void outage_end(struct outage *o);
 

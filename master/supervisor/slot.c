@@ -94,6 +94,14 @@ slot_kill(const struct slot *s, int signo)
 }
 
 void
+slot_end(const struct slot *s, int signo)
+{
+	slot_kill(s, signo);
+	if (s->stopped_since.ns != 0)
+		slot_kill(s, SIGCONT);
+}
+
+void
 slot_kill_group(const struct slot *s, int signo)
 {
 	if (s->pid <= 0)
@@ -113,9 +121,7 @@ slot_abort(struct slot *s, const char *why)
 	slot_name(s, name);
 	log_warn("%s, pid %d, is aborted: %s", name, (int)s->pid, why);
 	s->cut = true;
-	slot_kill(s, SIGABRT);
-	if (s->stopped_since.ns != 0)
-		slot_kill(s, SIGCONT);
+	slot_end(s, SIGABRT);
 	deadline_set(&s->kill, ABORT_WAIT_MS);
 }
 

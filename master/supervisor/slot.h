@@ -80,6 +80,9 @@ void slot_name(const struct slot *s, char out[SLOT_NAME_SIZE]);
 /* Signal its process, which has not been reaped; does nothing without one. */
 void slot_kill(const struct slot *s, int signo);
 
+/* Likewise, that it ends: one that is stopped is let go on, to take it. */
+void slot_end(const struct slot *s, int signo);
+
 /* Signal its whole process group. */
 void slot_kill_group(const struct slot *s, int signo);
 

@@ -41,7 +41,7 @@ signal_workers(struct supervisor *sv, int signo, bool group)
 			if (group)
 				slot_kill_group(s, signo);
 			else
-				slot_kill(s, signo);
+				slot_end(s, signo);
 		}
 	}
 }

@@ -235,6 +235,7 @@ on_socket_lost(void *arg)
 	if (r < 0)
 		return r;
 	give_listener(sv);
+	outage_move(&sv->outage, sv->listen_fd);
 	supervisor_watch_socket(sv);
 	return 0;
 }

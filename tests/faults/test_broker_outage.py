@@ -99,6 +99,14 @@ def test_crowd_of_silent_clients_is_let_go(daemon):
     wait_until(lambda: fd_count(daemon.pid) <= fds, "they are let go")
 
 
+def test_socket_that_is_made_anew_meanwhile_is_answered_too(daemon):
+    flap(daemon)
+    daemon.socket.unlink()
+    daemon.wait_log("made anew")
+    message = json.loads(daemon.client().recv_line())
+    assert message["error"]["message"].startswith(WHY)
+
+
 def test_stop_ends_an_outage(daemon):
     flap(daemon)
     client = daemon.client()

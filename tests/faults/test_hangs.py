@@ -269,6 +269,8 @@ def test_stop_ends_in_time_though_a_worker_is_stopped(
     # The grace, then a second for SIGABRT, and 1.2 s for SIGTERM.
     assert time.monotonic() - start < seconds(4.5)
     assert not is_alive(row["pid"])
+    # It is continued, so that it can tell where it was.
+    assert_threads_told(daemon.log(), row["pid"], 1)
 
 
 @pytest.mark.parametrize("busy", [False, True])

@@ -674,6 +674,87 @@ def test_damaged_database_is_mended_as_its_page_says(daemons):
     daemon.rpc("task.submit", big())
 
 
+def start_damaged(daemons, top="", keys=None):
+    """A daemon with 300 tasks of another pool's queue, some unreadable."""
+    daemon = daemons.start(
+        'pool "default" { processes = 1 threads = 4 }\n'
+        'pool "two" { processes = 1 queues = {"other"} }',
+        top=f'graceful_timeout = "1m"\n{top}',
+    )
+    task = {"name": "echo", "queue": "other", "args": "z" * 300}
+    tasks = [task] * 300
+    if keys:
+        tasks = [{**task, "key": keys[i % len(keys)]} for i in range(300)]
+    with daemon.client() as client:
+        client.rpc("queue.pause", {"queue": "other"})
+        client.rpc("task.submit_many", {"tasks": tasks})
+    daemon.stop()
+    damage_a_page_of_rows(database(daemon), b"z" * 300)
+    daemon.start()
+    daemon.rpc("queue.resume", {"queue": "other"})
+    wait_until(
+        lambda: store_state(daemon)["state"] == "failing", "it is found"
+    )
+    return daemon
+
+
+def test_stop_does_not_wait_for_what_can_not_be_read(daemons):
+    daemon = start_damaged(daemons, 'drain = "all"')
+    daemon.stop()
+    assert "over graceful_timeout" not in daemon.log()
+
+
+def test_stop_does_not_wait_for_a_key_that_can_not_be_passed_on(daemons):
+    keys = ["k0", "k1"]
+    daemon = start_damaged(daemons, keys=keys)
+    for key in keys:
+        task = {"name": "echo", "key": key, "durable": False}
+        daemon.rpc("task.submit", task)
+    daemon.stop()
+    assert "over graceful_timeout" not in daemon.log()
+
+
+def test_pool_leaves_though_some_of_its_tasks_can_not_be_read(daemons):
+    daemon = start_damaged(daemons)
+    daemon.configure('pool "default" { processes = 1 threads = 4 }')
+    daemon.rpc("server.reload")
+    wait_until(lambda: len(daemon.rpc("pool.list")) == 1, "it has left")
+
+
+def test_queue_goes_on_after_one_that_was_purged_on_a_bad_disk(
+    daemons, folder, faults
+):
+    """What was put off for those that are gone is not for those that come."""
+    daemon = daemons.make(top='min_free = "0"', env=faults.env)
+    daemon.args += ["-p", f"state_dir={folder}/state"]
+    daemon.start()
+    task = {"name": "echo", "args": 1, "durable": True}
+    many = {"tasks": [task] * 1000}
+    queue = {"queue": "default"}
+    with daemon.client() as client:
+        client.rpc("queue.pause", queue)
+        ident = client.rpc("task.submit", task)["id"]
+        client.rpc("task.cancel", {"ids": [ident]})
+        for _ in range(5):
+            client.rpc("task.submit_many", many)
+        faults.fail(errno.EIO)
+        client.answer(client.request("task.retry", {"ids": [ident]}))
+        client.answer(client.request("queue.resume", queue))
+        # What the store is asked behind it is answered behind it.
+        client.rpc("task.list")
+        client.answer(client.request("queue.purge", queue))
+        client.answer(client.request("task.cancel", {"ids": [ident]}))
+        faults.end()
+        wait_until(lambda: store_state(daemon)["state"] == "ok", "it is well")
+        client.rpc("queue.pause", queue)
+        for _ in range(5):
+            client.rpc("task.submit_many", many)
+        client.rpc("queue.resume", queue)
+        wait_until(
+            lambda: client.rpc("queue.list")[0]["ready"] == 0, "all are run"
+        )
+
+
 def test_database_of_somebody_else_is_refused(daemons, ledger_module):
     daemon = filled(daemons, ledger_module)
     path = database(daemon)

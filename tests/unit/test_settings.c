@@ -26,7 +26,7 @@ static const char full[] =
     "\"scales\":true,\"queues\":[{\"queue\":\"b\",\"weight\":5},"
     "{\"queue\":\"a\"}],\"names\":[\"x\",\"y\"],\"commands\":[\"y\"],"
     "\"timeout_ms\":8,\"soft_timeout_ms\":7,\"max_tasks\":9,"
-    "\"max_tasks_jitter\":10,\"state\":\"flapping\"}],"
+    "\"max_tasks_jitter\":10}],"
     "\"queues\":[{\"name\":\"a\"},{\"name\":\"b\",\"priority\":9,\"retries\":0,"
     "\"timeout_ms\":11,\"soft_timeout_ms\":12,\"max_queued\":13,"
     "\"durable\":false,\"max_running\":18,\"rate_count\":19,"
@@ -93,7 +93,7 @@ settings_have_pools_and_queues(void **state)
 	assert_string_equal(p->name, "p");
 	assert_int_equal(p->n_processes, 3);
 	assert_int_equal(p->threads, 4);
-	assert_true(p->strict && p->scales && p->flapping);
+	assert_true(p->strict && p->scales);
 	assert_int_equal(p->n_refs, 2);
 	assert_int_equal(p->refs[0].queue, 1);
 	assert_int_equal(p->refs[0].weight, 5);
@@ -184,7 +184,6 @@ settings_that_are_wrong_are_refused_with_a_reason(void **state)
 	    {"{\"pools\":[{\"name\":\"a\",\"strict\":1}]}", "strict"},
 	    {"{\"pools\":[{\"name\":\"a\",\"names\":[1]}]}", "names"},
 	    {"{\"pools\":[{\"name\":\"a\",\"names\":\"x\"}]}", "names"},
-	    {"{\"pools\":[{\"name\":\"a\",\"state\":\"odd\"}]}", "state"},
 	    {"{\"pools\":[{\"name\":\"a\",\"queues\":[{\"queue\":\"q\"}]}]}",
 		"not there: q"},
 	    {"{\"pools\":[{\"name\":\"a\",\"queues\":[{}]}]}", "not there"},
