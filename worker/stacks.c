@@ -36,8 +36,8 @@
  * How long a thread may take to answer, how long when it waits for a processor
  * and not for anything else, and how long all together.
  */
-#define ANSWER_MS     200
-#define SLOW_MS       1000
+#define ANSWER_MS     100
+#define SLOW_MS       400
 #define ALL_ANSWER_MS 4000
 
 /* How long a process that ends waits for a dump that is being written. */
@@ -387,9 +387,9 @@ due_in(const struct survey *v, int64_t ms)
 {
 	struct mono now = mono_now(), due = mono_add_ms(now, ms);
 
-	if (mono_reached(v->due, due))
+	if (mono_reached(due, v->due))
 		due = v->due;
-	return mono_reached(due, now) ? mono_add_ms(now, 1) : due;
+	return mono_reached(now, due) ? mono_add_ms(now, 1) : due;
 }
 
 static void
