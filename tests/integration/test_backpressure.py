@@ -19,6 +19,14 @@ HOLD = 'when_full = "hold"\n'
 TWO = "max_queued = 2\n"
 
 
+def wait_held(daemon, count):
+    """Until so many requests were read and wait for room."""
+    wait_until(
+        lambda: daemon.rpc("server.stats")["submits_held"] == count,
+        f"{count} are held",
+    )
+
+
 def is_silent(client, seconds=0.2):
     """Nothing came, and nothing comes now; the wait only makes it surer."""
     if client.buffer or client.early:
@@ -124,6 +132,7 @@ def test_held_submit_is_answered_when_there_is_room(daemons, durable):
         ids = fill(client, durable=durable)
         held = submit(client, durable=durable)
         ping = client.request("server.ping")
+        wait_held(daemon, 1)
         assert is_silent(client)
         assert other.rpc("server.ping") == "pong"
         assert waiting(daemon) == 2
@@ -181,8 +190,7 @@ def test_clients_get_room_in_their_order(daemons):
         held = []
         for i, client in enumerate(clients):
             held.append(submit(client, i))
-            # The daemon has read it when it is asked something later.
-            assert is_silent(client, 0.05)
+            wait_held(daemon, i + 1)
         for ident in ids:
             other.rpc("task.cancel", {"id": ident})
         first = [c.result(held[i])["id"] for i, c in enumerate(clients[:2])]
@@ -233,7 +241,7 @@ def test_held_submit_many_keeps_its_place(daemons, durable):
         wait_until(lambda: waiting(daemon) == 2, "it is full")
         late = daemon.client()
         held = submit(late, durable=durable)
-        assert is_silent(late, 0.05)
+        wait_held(daemon, 2)
         for _ in range(2):
             # One at a time, so that it is held again each time.
             for task in other.rpc("task.list", {"state": "scheduled"})["tasks"]:
@@ -273,6 +281,7 @@ def test_call_is_held_too(daemons):
     with daemon.client() as client, daemon.client() as other:
         ids = fill(other)
         call = client.request("task.call", {"name": "echo", "args": 7})
+        wait_held(daemon, 1)
         assert is_silent(client)
         other.rpc("task.cancel", {"id": ids[1]})
         assert client.result(call)["result"] == 7
@@ -287,6 +296,7 @@ def test_full_queue_holds_nobody_else(daemons):
     with daemon.client() as client, daemon.client() as other:
         fill(client, 1, queue="mail")
         held = submit(client, queue="mail")
+        wait_held(daemon, 1)
         assert is_silent(client)
         fill(other, 3)
         other.rpc("queue.purge", {"queue": "mail"})
@@ -341,7 +351,7 @@ def test_what_is_looked_up_keeps_its_place(daemons):
     requests = []
     for i, client in enumerate(waits):
         requests.append(submit(client, i, idempotency_key=f"key {i}"))
-        assert is_silent(client, 0.05)
+        wait_held(daemon, i + 1)
     for i, client in enumerate(waits):
         admin.rpc("task.cancel", {"id": ids.pop(0)})
         ids.append(client.result(requests[i])["id"])
@@ -377,10 +387,10 @@ def test_client_that_goes_gives_its_place_up(daemons, durable):
     with daemon.client() as client, daemon.client() as other:
         ids = fill(other, durable=durable)
         submit(client, durable=durable)
-        assert is_silent(client)
+        wait_held(daemon, 1)
         second = daemon.client()
         held = submit(second, durable=durable)
-        assert is_silent(second, 0.05)
+        wait_held(daemon, 2)
         wait_clients(other, 3)
         client.close()
         wait_clients(other, 2)
@@ -406,6 +416,7 @@ def test_stop_refuses_what_is_held(daemons):
     fill(other, durable=False)
     held = submit(client, durable=False)
     call = other.request("task.call", {"name": "echo"})
+    wait_held(daemon, 2)
     assert is_silent(client) and is_silent(other)
     daemon.send_signal(15)
     for who, request in [(client, held), (other, call)]:
