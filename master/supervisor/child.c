@@ -513,8 +513,10 @@ has_lost_broker(const struct supervisor *sv)
 {
 	uint64_t bytes;
 
-	return sv->ctl.fd < 0 || rss_of(sv->broker.pid, &bytes) < 0 ||
-	       bytes == 0;
+	/* Until it is reaped there is something to read: else nothing is known.
+	 */
+	return sv->ctl.fd < 0 ||
+	       (rss_of(sv->broker.pid, &bytes) == 0 && bytes == 0);
 }
 
 /* True when a worker that nobody asked to has ended in its start. */
